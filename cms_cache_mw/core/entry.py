@@ -1,0 +1,75 @@
+"""What is stored: a complete response with its freshness, its tags and the clock position at which its render began."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from cms_cache_mw.core.message import Fields
+
+Key: TypeAlias = tuple[bytes, ...]
+"""A primary key: length-safe, because a tuple of its parts is never joined."""
+
+Variant: TypeAlias = tuple[tuple[bytes, bytes | None], ...]
+"""The request fields that Vary named, each with its normalised value or `None` where it was absent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How long an entry may be used, in seconds of age (RFC 9111 §4.2, RFC 5861)."""
+
+    lifetime: float
+    """Fresh while its age is below this."""
+    while_revalidate: float = 0.0
+    """How long past `lifetime` it may be served while one render replaces it."""
+    if_error: float = 0.0
+    """How long past `lifetime` it may be served in place of an error."""
+    strict: bool = False
+    """Never served stale: must-revalidate, proxy-revalidate, s-maxage (RFC 9111 §4.2.4)."""
+    validate: bool = False
+    """Never served without asking the origin first: no-cache (RFC 9111 §5.2.2.4)."""
+
+    @property
+    def grace(self) -> float:
+        """Seconds past `lifetime` during which the entry can still be of use."""
+        return max(self.while_revalidate, self.if_error)
+
+
+@dataclass(slots=True)
+class Entry:
+    """A stored response. Everything but `base` stays as it was made; `base` only grows (purge-protocol 2.4)."""
+
+    status: int
+    fields: Fields
+    """As they will be sent, less what each answer adds: Age, Cache-Status."""
+    body: bytes
+    """The whole representation, identity coding unless the application encoded it."""
+    freshness: Freshness
+    born: float
+    """The instant at which its age was 0, on the worker's suspend-counting clock, in seconds."""
+    epoch: int
+    base: int
+    """The purge clock's position that the worker had applied when the render began."""
+    prints: tuple[int, ...]
+    """Fingerprints of all its tags, the implicit ones included: what purges are checked against."""
+    tags: tuple[str, ...] = ()
+    """Its explicit tags by name."""
+    site: str = ""
+    url: str = ""
+    """For people: the log, explain, the dashboard."""
+    variant: Variant = ()
+    render_ms: float = 0.0
+    """What its render took, in milliseconds."""
+    encoded: dict[bytes, bytes] = field(default_factory=dict)
+    """The body in other content codings, by name."""
+    size: int = 0
+    """Bytes it is charged with in memory."""
+
+    def age(self, now: float) -> float:
+        """Its current age in seconds (RFC 9111 §4.2.3)."""
+        return max(0.0, now - self.born)
+
+    def remaining(self, now: float) -> float:
+        """Seconds of freshness left; negative once stale."""
+        return self.freshness.lifetime - (now - self.born)

@@ -1,0 +1,73 @@
+"""A request and a response head as values: what the shells translate from, and what the rules look at.
+
+Field names are lower-case bytes, as ASGI gives them; repeated fields stay repeated and in order (RFC 9110 §5.3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+Field: TypeAlias = tuple[bytes, bytes]
+Fields: TypeAlias = tuple[Field, ...]
+
+
+def lines(fields: Fields, name: bytes) -> list[bytes]:
+    """The field lines called `name`, in order."""
+    return [value for field, value in fields if field == name]
+
+
+def combined(fields: Fields, name: bytes) -> bytes | None:
+    """The field's value with its lines joined by commas, or `None` where it is absent (RFC 9110 §5.2)."""
+    found = lines(fields, name)
+    return b", ".join(found) if found else None
+
+
+def without(fields: Fields, names: Collection[bytes]) -> Fields:
+    """The fields whose name is not in `names`."""
+    return tuple(field for field in fields if field[0] not in names)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as the server received it."""
+
+    method: str
+    scheme: str
+    path: bytes
+    """The raw path, percent-encoding untouched."""
+    query: bytes
+    fields: Fields
+    raw: bool = True
+    """Whether `path` is what was on the wire; some servers give only the decoded path."""
+
+    def lines(self, name: bytes) -> list[bytes]:
+        """The field lines called `name`, in order."""
+        return lines(self.fields, name)
+
+    def value(self, name: bytes) -> bytes | None:
+        """The combined value of a field, or `None`."""
+        return combined(self.fields, name)
+
+    def without(self, names: Collection[bytes]) -> Request:
+        """The same request less the fields in `names`."""
+        return replace(self, fields=without(self.fields, names))
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The start of a response: status and fields."""
+
+    status: int
+    fields: Fields
+
+    def lines(self, name: bytes) -> list[bytes]:
+        """The field lines called `name`, in order."""
+        return lines(self.fields, name)
+
+    def value(self, name: bytes) -> bytes | None:
+        """The combined value of a field, or `None`."""
+        return combined(self.fields, name)
