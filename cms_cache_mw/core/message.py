@@ -43,6 +43,8 @@ class Request:
     fields: Fields
     raw: bool = True
     """Whether `path` is what was on the wire; some servers give only the decoded path."""
+    client: str = ""
+    """The peer's address; empty where the server does not say."""
 
     def lines(self, name: bytes) -> list[bytes]:
         """The field lines called `name`, in order."""

@@ -1,0 +1,225 @@
+"""From a request to what it asks for: a primary key, a site, and the request as the application is to see it.
+
+What the key leaves out the application does not see either (ignored cookies, ignored parameters): that is the whole defence
+against poisoning by unkeyed input. Nothing is sorted, folded or normalised in a key; names for purging are (`normal_path`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import TYPE_CHECKING, Final, TypeAlias
+from urllib.parse import quote, unquote_to_bytes
+
+from blake3 import blake3
+
+from cms_cache_mw.core.cookies import EMPTY, Cookies, Jar, alternatives
+from cms_cache_mw.core.status import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from cms_cache_mw.core.entry import Key, Variant
+    from cms_cache_mw.core.message import Field, Fields, Request
+
+IGNORED_QUERY: Final = ("utm_*", "fbclid", "gclid", "dclid", "msclkid", "mc_cid", "mc_eid", "_hsenc", "_hsmi")
+
+KEYED_FIELDS: Final = frozenset(
+    name.encode()
+    for name in (
+        *("x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-forwarded-prefix", "x-forwarded-scheme"),
+        *("x-forwarded-server", "x-forwarded-path", "x-forwarded-uri", "x-forwarded-ssl", "x-host", "x-original-host"),
+        *(
+            "x-http-host-override",
+            "x-original-url",
+            "x-rewrite-url",
+            "front-end-https",
+            "x-requested-with",
+            "hx-request",
+        ),
+        *("x-pjax", "x-inertia", "turbo-frame"),
+    )
+)
+"""Fields that frameworks build links from or answer with part of a page for, often without saying so in Vary."""
+
+_NOTABLE: Final = KEYED_FIELDS | {b"host", b"cookie", b"forwarded"}
+_HOST = re.compile(rb"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?\Z")
+_FORWARDED = re.compile(rb"(?:\A|[;,])[ \t]*((?:host|proto)[ \t]*=[^;,]*)", re.IGNORECASE)
+_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
+_UNRESERVED: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+
+Network: TypeAlias = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request asks for, before anything was looked up."""
+
+    key: Key
+    site: str
+    request: Request
+    """As the application is to see it."""
+    anonymous: bool
+    """Whether what is rendered for it must not be stored (a cookie of the third class)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A request that the cache has no key for; it bypasses."""
+
+    reason: Reason
+    detail: str = ""
+    """The cookie that made somebody of the visitor, for the counters; never sent."""
+
+
+def hostname(host: str) -> str:
+    """A Host field's name in lower case, less its port."""
+    if host.startswith("["):
+        return host[: host.find("]") + 1].lower()
+    return host.partition(":")[0].lower()
+
+
+def normal_path(path: str) -> str:
+    """A path as URL tags spell it: unreserved characters decoded, the rest encoded in upper case, dot segments resolved.
+
+    >>> normal_path("/a/../%7euser/%c3%a9/")
+    '/~user/%C3%A9/'
+    """
+    path = quote(path, safe="/%:@!$&'()*+,;=~", encoding="utf-8", errors="surrogateescape")
+    path = _ESCAPE.sub(_unescape, path)
+    if "/." not in path:
+        return path
+    done: list[str] = []
+    parts = path.split("/")
+    for part in parts:
+        if part == "..":
+            if len(done) > 1:
+                done.pop()
+        elif part != ".":
+            done.append(part)
+    if parts[-1] in {".", ".."}:
+        done.append("")
+    return "/".join(done) or "/"
+
+
+def _unescape(match: re.Match[str]) -> str:
+    char = chr(int(match[1], 16))
+    return char if char in _UNRESERVED else f"%{match[1].upper()}"
+
+
+def shown_path(request: Request) -> str:
+    """The request's path as text, percent-encoding kept, for tags and for people."""
+    text = request.path.decode("utf-8", "surrogateescape")
+    return normal_path(text if request.raw else quote(text, safe="/:@!$&'()*+,;=~", errors="surrogateescape"))
+
+
+class Keys:
+    """Turns requests into keys, by the sites, cookies and parameters a deployment named."""
+
+    def __init__(
+        self,
+        *,
+        cookies: Cookies | None,
+        ignored_query: Iterable[str] = IGNORED_QUERY,
+        sites: Mapping[str, str] | None = None,
+        trusted: Iterable[Network] = (),
+    ) -> None:
+        self._cookies = cookies
+        names = alternatives(ignored_query)
+        self._any_ignored = re.compile(rb"(?:\A|&)(?:" + names + rb")(?:[=&]|\Z)")
+        self._ignored = re.compile(names)
+        self._sites = {host.lower(): site for host, site in (sites or {}).items()}
+        self._trusted = tuple(trusted)
+
+    def ask(self, request: Request) -> Asked | Refused:
+        """The key and the site of a request, or why it has none."""
+        if request.path[:1] != b"/":
+            return Refused(Reason.TARGET)
+        notable = [field for field in request.fields if field[0] in _NOTABLE]
+        hosts = [value for name, value in notable if name == b"host"]
+        host = hosts[0] if len(hosts) == 1 and _HOST.match(hosts[0]) else b""
+        site = self._site(request, host) if host else None
+        if site is None:
+            return Refused(Reason.HOST)
+        jar = EMPTY
+        if self._cookies and (sent := [value for name, value in notable if name == b"cookie"]):
+            jar = self._cookies.sort(b"; ".join(sent))
+            if jar.other is not None:
+                return Refused(Reason.COOKIE, jar.other)
+            request = replace(request, fields=_with_cookies(request.fields, jar))
+        if request.query and self._any_ignored.search(request.query):
+            request = replace(request, query=self._less(request.query))
+        key: Key = (request.scheme.encode(), host, request.path, request.query)
+        if not request.raw:
+            key = (*key, b"decoded")
+        if len(notable) > 1 or jar.keyed:
+            key += _told_apart(notable, jar)
+        return Asked(key, site, request, jar.anonymous)
+
+    def site_of(self, host: str) -> str | None:
+        """The site that a host belongs to; where no sites are configured each host name is its own."""
+        name = hostname(host)
+        if not self._sites:
+            return name
+        return self._sites.get(host.lower()) or self._sites.get(name)
+
+    @property
+    def sites(self) -> frozenset[str]:
+        """The configured sites; empty where each host is its own."""
+        return frozenset(self._sites.values())
+
+    def _site(self, request: Request, host: bytes) -> str | None:
+        if self._trusted and request.client and self._trusts(request.client):
+            forwarded = request.lines(b"x-forwarded-host")
+            if len(forwarded) == 1 and _HOST.match(forwarded[0]):
+                host = forwarded[0]
+        return self.site_of(host.decode("latin-1"))
+
+    def _trusts(self, client: str) -> bool:
+        try:
+            address = ip_address(client)
+        except ValueError:
+            return False
+        return any(address in network for network in self._trusted)
+
+    def _less(self, query: bytes) -> bytes:
+        return b"&".join(p for p in query.split(b"&") if not self._ignored.fullmatch(p.partition(b"=")[0]))
+
+
+def _told_apart(notable: Iterable[Field], jar: Jar) -> Key:
+    """Names and values, in turn, of what else distinguishes requests for one URL."""
+    found: list[bytes] = []
+    for name, value in notable:
+        if name == b"forwarded":
+            for part in _FORWARDED.findall(value):
+                found += (name, part)
+        elif name in KEYED_FIELDS:
+            found += (name, value)
+    for pair in jar.keyed:
+        found += (b"cookie", pair)
+    return tuple(found)
+
+
+def _with_cookies(fields: Fields, jar: Jar) -> Fields:
+    kept = tuple(field for field in fields if field[0] != b"cookie")
+    return kept if jar.sent is None else (*kept, (b"cookie", jar.sent))
+
+
+def key_digest(key: Key, variant: Variant = ()) -> bytes:
+    """BLAKE3-128 of a key and a variant, each part with its length, so that no two keys have the same text."""
+    hasher = blake3()
+    for part in key:
+        hasher.update(len(part).to_bytes(4, "big"))
+        hasher.update(part)
+    for name, value in variant:
+        hasher.update(b"\xff" if value is None else b"\xfe")
+        for text in (name, value or b""):
+            hasher.update(len(text).to_bytes(4, "big"))
+            hasher.update(text)
+    return hasher.digest(16)
+
+
+def decoded(path: str) -> str:
+    """A normal path for people: percent-encoding undone where it is readable UTF-8."""
+    return unquote_to_bytes(path).decode("utf-8", "replace")
