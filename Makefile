@@ -1,0 +1,58 @@
+# Each target sets itself up: Python 3.11+ and make are all it takes. The packages go into .venv and nowhere else.
+
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+export PORT CHECK
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test cover check fmt wheel docs bench ci-full clean
+
+help: ## what can be asked for
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+$(VENV)/.%: pyproject.toml tools/environment.sh
+	@sh tools/environment.sh $(VENV) $*
+	@touch $@
+
+demo: $(VENV)/.demo ## a real site behind the cache on 127.0.0.1:8000 (PORT=… for another port, CHECK=1 to leave after the tour)
+	@$(BIN)/python -m examples.newsroom.demo
+
+test: $(VENV)/.dev ## the whole test suite, on real Valkey and, where installed, Redis (ARGS="-k purge" for a part)
+	@$(BIN)/python -m pytest $(ARGS)
+
+cover: $(VENV)/.dev ## the tests of core/ and of the purge clock's values; every branch has to be taken
+	@$(BIN)/python tools/cover.py
+
+check: $(VENV)/.dev ## format, lint, types, architecture
+	@$(BIN)/ruff format --check --quiet . || { echo "not formatted: run 'make fmt'" >&2; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest --quiet --no-header tests/test_architecture.py
+
+fmt: $(VENV)/.dev ## put the code into form
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+wheel: $(VENV)/.dev ## build the wheel and try it alone in a new environment
+	@$(BIN)/python tools/check_wheel.py
+
+docs: $(VENV)/.docs ## the documentation, in site/
+	@$(BIN)/mkdocs build --strict --quiet --clean
+	@echo "open site/index.html"
+
+bench: $(VENV)/.dev ## the measurements behind the documented figures (CHECK=1: fail where one is missed)
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+ci-full: ## everything, on Valkey and on Redis
+	@$(MAKE) check
+	@TEST_SERVERS="valkey redis" $(MAKE) test
+	@$(MAKE) cover
+	@$(MAKE) demo CHECK=1
+	@$(MAKE) wheel
+	@$(MAKE) docs
+	@$(MAKE) bench CHECK=1
+
+clean: ## remove what was built, the environment included
+	rm -rf $(VENV) build dist site htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find cms_cache_mw examples tests tools -name __pycache__ -type d -prune -exec rm -rf {} +

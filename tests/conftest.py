@@ -1,0 +1,150 @@
+"""Fixtures for every test, and the order that each must leave behind: no thread, no task, no warning in the log."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import os
+import threading
+import time
+from itertools import count
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from tests.support.clock import Clock
+from tests.support.process import Process
+from tests.support.server import INSTALL_REDIS, Kind, Server, binary
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Generator, Iterator
+
+PATIENCE = 2.0
+"""Seconds that threads and tasks are given to end after a test."""
+
+SERVERS = os.environ.get("TEST_SERVERS", "").split()
+"""The kinds of server that must be there; without it Valkey, and Redis where it is installed."""
+
+_numbers = count(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name our marker."""
+    config.addinivalue_line(
+        "markers", "logs(*patterns): warnings of cms_cache_mw that contain one of these are expected"
+    )
+
+
+def pytest_unconfigure() -> None:
+    """Leave no process behind."""
+    Process.end_all()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool, bool]:
+    """Let each test know the threads that were there before its fixtures were."""
+    item.stash[_threads] = frozenset(threading.enumerate())
+    return (yield)
+
+
+_threads: pytest.StashKey[frozenset[threading.Thread]] = pytest.StashKey()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    """Fail a test that leaves a thread running after its fixtures are gone."""
+    yield
+    deadline = time.monotonic() + PATIENCE
+    left = [thread for thread in threading.enumerate() if thread not in item.stash[_threads]]
+    for thread in left:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    names = [thread.name for thread in left if thread.is_alive()]
+    if names:
+        pytest.fail(f"threads still running after the test: {names}; close what started them", pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def no_task_left(request: pytest.FixtureRequest) -> None:
+    """In asynchronous tests, the check that no task outlives them; it is the first fixture, hence the last to end."""
+    if inspect.iscoroutinefunction(getattr(request.node, "obj", None)):
+        request.getfixturevalue("_tasks_ended")
+
+
+@pytest.fixture
+async def _tasks_ended() -> AsyncIterator[None]:
+    yield
+    tasks = asyncio.all_tasks() - {cast("asyncio.Task[object]", asyncio.current_task())}
+    if tasks:
+        _, pending = await asyncio.wait(tasks, timeout=PATIENCE)
+        if pending:
+            pytest.fail(f"tasks still running after the test: {[task.get_coro() for task in pending]}", pytrace=False)
+
+
+class _Warnings(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
+@pytest.fixture(autouse=True)
+def no_unexpected_warning(request: pytest.FixtureRequest, no_task_left: None) -> Iterator[None]:
+    """Fail a test in which the package logs a warning that no `@pytest.mark.logs("part of it")` announces."""
+    expected = [pattern for mark in request.node.iter_markers("logs") for pattern in mark.args]
+    warnings = _Warnings()
+    logger = logging.getLogger("cms_cache_mw")
+    logger.addHandler(warnings)
+    yield
+    logger.removeHandler(warnings)
+    surprises = [text for text in warnings.messages if not any(pattern in text for pattern in expected)]
+    if surprises:
+        pytest.fail(f"unexpected warnings in the log: {surprises}", pytrace=False)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that stands still until the test advances it."""
+    return Clock()
+
+
+@pytest.fixture(scope="session", params=["valkey", "redis"])
+def server_kind(request: pytest.FixtureRequest) -> Kind:
+    """Each kind of server in turn; a test that asks for a server runs once on each."""
+    kind = cast("Kind", request.param)
+    if SERVERS and kind not in SERVERS:
+        pytest.skip(f"TEST_SERVERS={' '.join(SERVERS)} leaves {kind} out")
+    if binary(kind) is None:
+        if SERVERS:
+            pytest.fail(INSTALL_REDIS)
+        pytest.skip(INSTALL_REDIS)
+    return kind
+
+
+@pytest.fixture(scope="session")
+def redis_server(server_kind: Kind) -> Iterator[Server]:
+    """A running server, shared by all tests of its kind: not to be stopped or configured."""
+    with Server(server_kind) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: Server) -> str:
+    """The address of a running server that is empty."""
+    redis_server.client().flushall()
+    return redis_server.url
+
+
+@pytest.fixture
+def own_server(server_kind: Kind) -> Iterator[Server]:
+    """A running server for this test alone, to be stopped, killed, emptied or configured at will."""
+    with Server(server_kind) as server:
+        yield server
+
+
+@pytest.fixture
+def namespace() -> str:
+    """A namespace that no other test uses."""
+    return f"test{next(_numbers)}"
