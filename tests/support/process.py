@@ -12,11 +12,12 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 _LEASH = """
 import os, signal, sys
@@ -113,7 +114,7 @@ class Process:
         self._signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """End the whole group without a chance to tidy up (SIGKILL)."""
+        """End the whole group without a chance to tidy up (SIGKILL), and return when it is gone."""
         self._signal(signal.SIGKILL)
         self._forget()
 
@@ -140,7 +141,25 @@ class Process:
 
     def _forget(self) -> None:
         self._popen.wait(10)
+        deadline = time.monotonic() + 5
+        while _has_members(self.pid) and time.monotonic() < deadline:
+            time.sleep(0.005)
         Process.leash().release(self.pid)
+
+
+def _has_members(group: int) -> bool:
+    """Whether a process group has a process that still runs; one that only waits to be collected counts on macOS alone."""
+    if not Path("/proc/self/stat").exists():
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, 0)
+            return True
+        return False
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, member_of = status.read_text().rpartition(")")[2].split()[:3]
+            if int(member_of) == group and state != "Z":
+                return True
+    return False
 
 
 class Port:
