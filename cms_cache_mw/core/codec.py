@@ -1,0 +1,99 @@
+"""An entry as bytes for Redis: versioned, bound to its key, checksummed, and authenticated where a secret is set.
+
+A fixed head tells everything that validity needs; the rest is MessagePack; the body follows as it is, so that reading copies
+nothing but the body itself. Whatever cannot be read, for any reason, is `None`: a miss.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import astuple
+from typing import Final
+
+import msgspec
+from blake3 import blake3
+
+from cms_cache_mw.core.entry import Entry, Freshness
+
+MAGIC: Final = 0xC5
+FORMAT: Final = 1
+# magic, format, epoch, base, created (µs since 1970), length of the meta block, key digest; the check sum comes first.
+_HEAD: Final = struct.Struct(">BBQQqI16s")
+_SUM: Final = 8
+
+
+class _Meta(msgspec.Struct, array_like=True, frozen=True):
+    status: int
+    fields: tuple[tuple[bytes, bytes], ...]
+    freshness: tuple[float, float, float, bool, bool]
+    prints: bytes
+    tags: tuple[str, ...]
+    site: str
+    url: str
+    variant: tuple[tuple[bytes, bytes | None], ...]
+    render_ms: float
+    encoded: dict[str, bytes]
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(_Meta)
+
+
+def encode(entry: Entry, digest: bytes, *, now: float, wall: float, secret: bytes | None = None) -> bytes:
+    """The entry's bytes. `now` is on the clock of `entry.born`, `wall` in seconds since 1970; `secret` has 32 bytes."""
+    meta = _ENCODER.encode(
+        _Meta(
+            entry.status,
+            entry.fields,
+            astuple(entry.freshness),
+            b"".join(value.to_bytes(8, "big") for value in entry.prints),
+            entry.tags,
+            entry.site,
+            entry.url,
+            entry.variant,
+            entry.render_ms,
+            {name.decode("latin-1"): body for name, body in entry.encoded.items()},
+        )
+    )
+    created = round((wall - entry.age(now)) * 1_000_000)
+    head = _HEAD.pack(MAGIC, FORMAT, entry.epoch, entry.base, created, len(meta), digest)
+    return b"".join((_sum(secret, head, meta, entry.body), head, meta, entry.body))
+
+
+def decode(data: bytes, digest: bytes, *, now: float, wall: float, secret: bytes | None = None) -> Entry | None:
+    """The entry that `encode` wrote under this digest and secret, or `None`."""
+    if len(data) < _SUM + _HEAD.size:
+        return None
+    view = memoryview(data)
+    magic, version, epoch, base, created, length, bound = _HEAD.unpack_from(data, _SUM)
+    start = _SUM + _HEAD.size
+    if (magic, version, bound) != (MAGIC, FORMAT, digest) or data[:_SUM] != _sum(secret, view[_SUM:]):
+        return None
+    try:
+        meta = _DECODER.decode(view[start : start + length])
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return None
+    return Entry(
+        status=meta.status,
+        fields=meta.fields,
+        body=bytes(view[start + length :]),
+        freshness=Freshness(*meta.freshness),
+        # Another host's clock may be ahead: an age is never negative.
+        born=now - max(0.0, wall - created / 1_000_000),
+        epoch=epoch,
+        base=base,
+        prints=struct.unpack(f">{len(meta.prints) // 8}Q", meta.prints[: len(meta.prints) // 8 * 8]),
+        tags=meta.tags,
+        site=meta.site,
+        url=meta.url,
+        variant=meta.variant,
+        render_ms=meta.render_ms,
+        encoded={name.encode("latin-1"): body for name, body in meta.encoded.items()},
+    )
+
+
+def _sum(secret: bytes | None, *parts: bytes | memoryview) -> bytes:
+    hasher = blake3(key=secret) if secret else blake3()
+    for part in parts:
+        hasher.update(part)
+    return hasher.digest(_SUM)

@@ -1,0 +1,57 @@
+"""Connections to Redis or Valkey by URL, with the timeouts a cache needs: fail in milliseconds, never retry by itself.
+
+redis-py is imported when the first connection is made: it takes longer to import than all the rest.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from redis.asyncio import Redis as AsyncRedis
+
+SCHEMES = ("redis", "rediss", "unix")
+
+
+def shown(url: str) -> str:
+    """A Redis URL without its password, for logs and errors."""
+    parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url
+    user, _, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:***@{host}"))
+
+
+def blocking(url: str, *, timeout: float, connect_timeout: float) -> Redis:
+    """A client for one thread, with one connection; `timeout` bounds each reply, both are in seconds."""
+    import redis  # noqa: PLC0415
+    from redis.backoff import NoBackoff  # noqa: PLC0415
+    from redis.retry import Retry  # noqa: PLC0415
+
+    return redis.Redis.from_url(
+        url,
+        protocol=2,
+        max_connections=1,
+        socket_timeout=timeout,
+        socket_connect_timeout=connect_timeout,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def pooled(url: str, *, timeout: float, connect_timeout: float, connections: int) -> AsyncRedis:
+    """A client for an event loop, whose commands wait for a free connection no longer than `timeout` seconds."""
+    from redis.asyncio import BlockingConnectionPool, Redis  # noqa: PLC0415
+    from redis.asyncio.retry import Retry  # noqa: PLC0415
+    from redis.backoff import NoBackoff  # noqa: PLC0415
+
+    options: dict[str, Any] = {
+        "protocol": 2,
+        "max_connections": connections,
+        "timeout": timeout,
+        "socket_timeout": timeout,
+        "socket_connect_timeout": connect_timeout,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    return Redis(connection_pool=BlockingConnectionPool.from_url(url, **options))
