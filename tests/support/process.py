@@ -156,8 +156,10 @@ def _has_members(group: int) -> bool:
         return False
     for status in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            state, _, member_of = status.read_text().rpartition(")")[2].split()[:3]
-            if int(member_of) == group and state != "Z":
+            facts = status.read_text().rpartition(")")[2].split()
+            state, member_of, threads = facts[0], int(facts[2]), int(facts[17])
+            # The first thread of a dying process is a zombie already while others still hold its sockets.
+            if member_of == group and (state != "Z" or threads > 1):
                 return True
     return False
 
