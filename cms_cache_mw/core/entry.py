@@ -24,7 +24,9 @@ class Freshness:
     while_revalidate: float = 0.0
     """How long past `lifetime` it may be served while one render replaces it."""
     if_error: float = 0.0
-    """How long past `lifetime` it may be served in place of an error."""
+    """How long past `lifetime` it may be served in place of an answer of 500, 502, 503 or 504."""
+    if_gone: float = 0.0
+    """How long past `lifetime` it may be served when the application gives no answer at all."""
     strict: bool = False
     """Never served stale: must-revalidate, proxy-revalidate, s-maxage (RFC 9111 §4.2.4)."""
     validate: bool = False
@@ -33,7 +35,7 @@ class Freshness:
     @property
     def grace(self) -> float:
         """Seconds past `lifetime` during which the entry can still be of use."""
-        return max(self.while_revalidate, self.if_error)
+        return max(self.while_revalidate, self.if_error, self.if_gone)
 
 
 @dataclass(slots=True)

@@ -3,10 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
-HEURISTIC_STATUSES = frozenset({200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501})
+CREDENTIALS: Final = frozenset({b"authorization", b"proxy-authorization", b"x-api-key"})
+"""Request fields that say who is asking."""
+PRECONDITIONS: Final = frozenset({b"if-match", b"if-unmodified-since"})
+"""Conditions that only the origin can evaluate (RFC 9111 §4.3.2)."""
+OVERRIDES: Final = frozenset({b"x-http-method-override", b"x-http-method", b"x-method-override"})
+"""Request fields by which frameworks let a GET be something else."""
+
+HEURISTIC_STATUSES: Final = frozenset({200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501})
 """Cacheable without explicit freshness (RFC 9110 §15.1)."""
+
+PAGES: Final = frozenset(
+    {
+        b"text/html",
+        b"application/xhtml+xml",
+        b"text/xml",
+        b"application/xml",
+        b"application/rss+xml",
+        b"application/atom+xml",
+        b"application/rdf+xml",
+        b"application/feed+json",
+    }
+)
+"""Media types of HTML, XML and feeds: what a CMS renders without saying how long it lasts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +37,10 @@ class Rules:
     name: Literal["cms", "rfc"] = "cms"
     default_ttl: float = 300.0
     """Seconds of freshness for an answer without any, where `heuristics` is off."""
+    default_types: frozenset[bytes] = PAGES
+    """Media types of the 200 answers that `default_ttl` is for."""
+    bypass: frozenset[bytes] = CREDENTIALS | PRECONDITIONS | OVERRIDES | {b"upgrade"}
+    """Request fields whose presence alone keeps a request away from the cache."""
     store_statuses: frozenset[int] = frozenset({200})
     """Statuses that may be stored; where `any_status` is set, this is not asked."""
     any_status: bool = False
@@ -30,6 +55,14 @@ class Rules:
     """Whether an answer with Set-Cookie and explicit shared freshness is stored."""
     client_directives: bool = False
     """Whether the visitor's Cache-Control and Pragma count (RFC 9111 §5.2.1)."""
+    forward_conditions: bool = False
+    """Whether the application sees the visitor's If-None-Match and If-Modified-Since on a miss."""
+    keep_validated: bool = False
+    """Whether answers that must be validated before each use are stored: no-cache, and no lifetime but a validator."""
+    named_fields: bool = False
+    """Whether no-cache and private with field names hold back those fields alone (RFC 9111 §5.2.2.4, §5.2.2.7)."""
+    must_understand: bool = False
+    """Whether must-understand overrides no-store (RFC 9111 §5.2.2.3)."""
     literal_cookies: bool = False
     """Whether `Vary: Cookie` is compared byte for byte; otherwise the four cookie classes have settled it."""
     language_order: bool = True
@@ -37,7 +70,11 @@ class Rules:
     vary_user_agent: bool = False
     """Whether an answer that varies by User-Agent may be stored."""
     stale_if_error: float = 3600.0
-    """Seconds past freshness that an entry may stand in for a failing application, without a directive."""
+    """Seconds past freshness that an entry may stand in for an application that is gone, without a directive."""
+    stale_on_error: bool = True
+    """Whether an answer of 500, 502, 503 or 504 counts as gone; otherwise only where stale-if-error says so (RFC 5861 §4)."""
+    strict_s_maxage: bool = False
+    """Whether s-maxage forbids also the stale serving that a stale- directive beside it asks for (RFC 9111 §5.2.2.10)."""
     store_identity: bool = True
     """Whether the application renders without a content coding what may be stored; the cache then encodes by itself."""
     max_body_bytes: int = 2_097_152
@@ -48,6 +85,13 @@ class Rules:
 CMS = Rules()
 RFC = Rules(
     name="rfc",
+    bypass=PRECONDITIONS | {b"upgrade"},
+    forward_conditions=True,
+    keep_validated=True,
+    named_fields=True,
+    must_understand=True,
+    stale_on_error=False,
+    strict_s_maxage=True,
     any_status=True,
     heuristics=True,
     set_cookie=True,

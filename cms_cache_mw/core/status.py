@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final, Self
 
-from cms_cache_mw.core.message import Fields
+if TYPE_CHECKING:
+    from cms_cache_mw.core.message import Fields
 
 HIT_MEMORY: Final = b"cms-cache; hit; ttl=%d; detail=memory"
 """Template of the item for an answer from the worker's memory; takes the seconds of freshness left, negative once stale."""
@@ -25,7 +26,7 @@ class Reason(StrEnum):
     meaning: str
     """One line for people."""
 
-    def __new__(cls, word: str, fwd: str, meaning: str) -> Reason:
+    def __new__(cls, word: str, fwd: str, meaning: str) -> Self:
         """A member from its row of the table."""
         member = str.__new__(cls, word)
         member._value_ = word
@@ -35,7 +36,11 @@ class Reason(StrEnum):
 
     # Answered by the cache.
     HIT = "hit", "", "a fresh stored response was served"
-    STALE = "stale", "", "a stale stored response was served, as its stale-while-revalidate or the request's max-stale allows"
+    STALE = (
+        "stale",
+        "",
+        "a stale stored response was served, as its stale-while-revalidate or the request's max-stale allows",
+    )
 
     # Went on to the application, and may have been stored.
     URI_MISS = "uri-miss", "uri-miss", "nothing was stored for this URL"
@@ -44,7 +49,11 @@ class Reason(StrEnum):
     MUST_VALIDATE = "must-validate", "stale", "the stored response may be used only after asking the origin (no-cache)"
     REQUEST = "request", "request", "the request's Cache-Control or Pragma did not accept what was stored"
     PURGED = "purged", "miss", "something the stored response depends on was purged"
-    SOFT_PURGED = "soft-purged", "stale", "something the stored response depends on was purged softly: stale within its grace"
+    SOFT_PURGED = (
+        "soft-purged",
+        "stale",
+        "something the stored response depends on was purged softly: stale within its grace",
+    )
     EPOCH = "epoch", "miss", "the stored response is from an earlier history of the purge clock"
     FLOOR = "floor", "miss", "the stored response is older than the purges that are still remembered"
     UNREADABLE = "unreadable", "miss", "the stored response could not be read"
