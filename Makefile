@@ -38,7 +38,7 @@ wheel: $(VENV)/.dev ## build the wheel and try it alone in a new environment
 	@$(BIN)/python tools/check_wheel.py
 
 docs: $(VENV)/.docs ## the documentation, in site/
-	@$(BIN)/mkdocs build --strict --quiet --clean
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --clean
 	@echo "open site/index.html"
 
 bench: $(VENV)/.dev ## the measurements behind the documented figures (CHECK=1: fail where one is missed)
