@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from cms_cache_mw.core.coding import OWN_TAG
 from cms_cache_mw.core.fields import Directives, directives, seconds
 from cms_cache_mw.core.message import without
 from cms_cache_mw.core.status import Reason
@@ -32,8 +33,6 @@ _GUARDS: Final = {
 }
 _CONDITIONS: Final = frozenset({b"if-none-match", b"if-modified-since"})
 _RANGES: Final = frozenset({b"range", b"if-range"})
-OWN_ETAG: Final = b'"cms-'
-"""What the entity tags begin with that the cache makes itself; the application does not know them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +181,7 @@ def validators(entry: Entry) -> Fields:
     """The conditions that ask the application about the entry; none where it gave no validator (RFC 9111 §4.3.1)."""
     found: list[tuple[bytes, bytes]] = []
     for name, value in entry.fields:
-        if name == b"etag" and not value.startswith(OWN_ETAG):
+        if name == b"etag" and not value.startswith(OWN_TAG):
             found.append((b"if-none-match", value))
         elif name == b"last-modified":
             found.append((b"if-modified-since", value))

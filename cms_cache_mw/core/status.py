@@ -1,6 +1,7 @@
 """Why an answer is what it is: one word per branch of the policy, and the Cache-Status item made of it (RFC 9211).
 
 A reason is at once the detail in Cache-Status, the metric label, the word in the debug log and a line of *explain*.
+An answer that the cache makes up itself (504 to only-if-cached) has no item (RFC 9211 §2).
 """
 
 from __future__ import annotations
@@ -138,11 +139,6 @@ def write(
     b'cms-cache; fwd=stale; fwd-status=304; detail=revalidated'
     """
     return "; ".join(["cms-cache", *_parameters(reason, status, detail, stored=stored, collapsed=collapsed)]).encode()
-
-
-def refused() -> bytes:
-    """The item of an answer that the cache made up itself, without the application (RFC 9211 §2)."""
-    return b"cms-cache; detail=only-if-cached"
 
 
 def append(fields: Fields, item: bytes) -> Fields:
