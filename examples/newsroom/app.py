@@ -1,0 +1,28 @@
+"""The newsroom behind the cache, for a server to run: `granian --interface asgi examples.newsroom.app:app`.
+
+The environment: NEWSROOM_DATABASE (a file, seeded if it is missing), NEWSROOM_PASSWORD, and the cache's own CMS_CACHE_…
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from cms_cache_mw import CacheMiddleware, Config
+
+from .announcement import Purged
+from .public import HOSTS
+from .website import create_app
+
+
+async def purge(tags: list[str]) -> Purged:
+    """Purge what depends on an edit, after its commit."""
+    return await app.cache.purge(tags=tags)
+
+
+site = create_app(
+    Path(os.environ.get("NEWSROOM_DATABASE", "newsroom.sqlite3")),
+    purge,
+    password=os.environ.get("NEWSROOM_PASSWORD", "newsroom"),
+)
+app = CacheMiddleware(site, Config.from_env(sites=HOSTS))

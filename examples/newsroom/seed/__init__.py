@@ -1,0 +1,179 @@
+"""The newsroom's first content, made from the standard library of the Python that runs it.
+
+The same Python gives the same database. `python -m examples.newsroom.seed PATH` writes one.
+"""
+
+from __future__ import annotations
+
+import builtins
+import hashlib
+import inspect
+import os
+import sqlite3
+import tempfile
+from datetime import date, timedelta
+from pathlib import Path
+
+from ..content import LANGUAGES
+from ..database import SCHEMA
+from ..rendering import EDITABLE, shipped
+from ..richtext import clean, plain
+from . import articles, library
+from .articles import Article, Story
+from .blocks import BLOCKS, BY_SECTION, NOTICE_PAGES, REDIRECTS
+from .sections import DOCS, NEWSROOM, Section, section_of
+
+ARTICLES = 360
+NEWEST = date(2026, 10, 31)
+
+FRONT = {
+    "newsroom": {
+        "en": Story("Batteries Included", "News and notes from Python’s standard library.", ""),
+        "de": Story("Batteries Included", "Neues aus der Standardbibliothek von Python.", ""),
+    },
+    "docs": {
+        "en": Story("Reference Desk", "The Python language, looked up: statements, expressions, types.", ""),
+        "de": Story("Reference Desk", "Die Sprache Python zum Nachschlagen: Anweisungen, Ausdrücke, Typen.", ""),
+    },
+}
+TEMPLATE_TITLES = {"article": "Article", "section": "Section", "landing": "Front page"}
+
+
+def ensure(path: Path) -> None:
+    """Write the database at `path` unless it is there. Of several processes that try, one wins and all are served."""
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".seed-") as folder:
+        fresh = Path(folder) / path.name
+        write(fresh)
+        try:
+            os.link(fresh, path)
+        except FileExistsError:
+            return
+
+
+def write(path: Path) -> None:
+    """Write a new database at `path`."""
+    db = sqlite3.connect(path, isolation_level=None)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.executescript(SCHEMA)
+        db.execute("BEGIN")
+        _furnish(db)
+        _fill(db, "newsroom", NEWSROOM, newsroom_articles())
+        _fill(db, "docs", DOCS, docs_articles())
+        _deal_notice(db)
+        for old, new in REDIRECTS.items():
+            db.execute(
+                "INSERT INTO redirect SELECT site, ?, id FROM page WHERE site = 'newsroom' AND path = ?", [old, new]
+            )
+        db.execute("COMMIT")
+    finally:
+        db.close()
+
+
+def newsroom_articles() -> list[Article]:
+    """Exactly `ARTICLES` of them: the modules, and then the classes that have most to say."""
+    modules = [
+        module
+        for module in library.modules()
+        if module.doc or module.name in articles.HEADLINES or len(module.functions) + len(module.classes) > 1
+    ]
+    portraits = sorted(
+        ((len(one.doc), module.name, one) for module in modules for one in module.classes if len(one.methods) > 1),
+        key=lambda portrait: (-portrait[0], portrait[1], portrait[2].name),
+    )
+    found = [articles.about_module(module, section_of(module.name)) for module in modules][:ARTICLES]
+    slugs = {article.slug.lower() for article in found}
+    for _, owner, one in portraits:
+        if len(found) < ARTICLES and f"{owner}.{one.name}".lower() not in slugs:
+            found.append(articles.about_class(owner, one, section_of(owner)))
+    return found
+
+
+def docs_articles() -> list[Article]:
+    """The topics of the language reference where Python brings them, and the built-in classes."""
+    found = []
+    try:
+        from pydoc_data.topics import topics  # noqa: PLC0415 - some distributions leave it out
+    except ImportError:
+        topics = {}
+    for name in sorted(topics):
+        slug = next((section.slug for section in DOCS if name in section.modules), "model")
+        found.append(articles.about_topic(name, topics[name], slug))
+    for name, thing in sorted(vars(builtins).items()):
+        if inspect.isclass(thing) and not name.startswith("_") and thing.__name__ == name:
+            slug = "exceptions" if issubclass(thing, BaseException) else "builtins"
+            found.append(articles.about_class("builtins", library.class_of(name, thing), slug))
+    return found
+
+
+def _furnish(db: sqlite3.Connection) -> None:
+    for name in EDITABLE:
+        db.execute("INSERT INTO template (id, title, source) VALUES (?, ?, ?)", [name, TEMPLATE_TITLES[name], shipped(name)])
+    for position, block in enumerate(BLOCKS):
+        db.execute(
+            "INSERT INTO block (id, kind, region, language, position) VALUES (?, ?, ?, ?, ?)",
+            [block.id, block.kind, block.region, block.language, position],
+        )
+        for language, (title, body) in block.texts.items():
+            body = body if block.kind == "menu" else clean(body)
+            db.execute("INSERT INTO block_text VALUES (?, ?, ?, ?)", [block.id, language, title, body])
+
+
+def _fill(db: sqlite3.Connection, site: str, sections: tuple[Section, ...], stories: list[Article]) -> None:
+    front = _page(db, site, None, "", "", "landing", NEWEST, FRONT[site])
+    _place(db, front, "latest", "contact")
+    for section in sections:
+        texts = {code: Story(section.titles[code], section.teasers[code], "") for code in LANGUAGES}
+        shelf = _page(db, site, front, section.slug, f"{section.slug}/", "section", NEWEST, texts)
+        _place(db, shelf, "latest")
+        pages = []
+        for story in [story for story in stories if story.section == section.slug]:
+            path = f"{section.slug}/{story.slug}"
+            pages.append(_page(db, site, shelf, story.slug, path, "article", _day(story.slug), {"en": story.en, "de": story.de}))
+            _place(db, pages[-1], *BY_SECTION.get(section.slug, ()))
+        for number, page in enumerate(pages):
+            others = [pages[(number + step) % len(pages)] for step in (1, 2, 3)]
+            rows = [(page, other, position) for position, other in enumerate(others) if other != page]
+            db.executemany("INSERT OR IGNORE INTO related VALUES (?, ?, ?)", rows)
+
+
+def _page(
+    db: sqlite3.Connection, site: str, parent: int | None, slug: str, path: str, template: str, day: date, texts: dict[str, Story]
+) -> int:
+    page = db.execute(
+        "INSERT INTO page (site, parent, slug, path, template, date) VALUES (?, ?, ?, ?, ?, ?)",
+        [site, parent, slug, path, template, day.isoformat()],
+    ).lastrowid
+    assert page is not None
+    for language in LANGUAGES:
+        story = texts[language]
+        row = db.execute(
+            "INSERT INTO translation (page, language, title, teaser, body) VALUES (?, ?, ?, ?, ?)",
+            [page, language, story.title, story.teaser, story.body],
+        ).lastrowid
+        db.execute(
+            "INSERT INTO search (rowid, title, teaser, body) VALUES (?, ?, ?, ?)",
+            [row, f"{slug} {story.title}", story.teaser, plain(story.body)],
+        )
+    return page
+
+
+def _place(db: sqlite3.Connection, page: int, *blocks: str) -> None:
+    db.executemany("INSERT INTO placement VALUES (?, ?)", [(page, block) for block in blocks])
+
+
+def _deal_notice(db: sqlite3.Connection) -> None:
+    """Put the notice on every ninth article, so that each section has some."""
+    pages = [row[0] for row in db.execute("SELECT id FROM page WHERE site = 'newsroom' AND template = 'article' ORDER BY id")]
+    step = len(pages) // NOTICE_PAGES
+    for page in pages[::step][:NOTICE_PAGES]:
+        _place(db, page, "notice")
+
+
+def _day(slug: str) -> date:
+    """A day within the last two years, another for each article."""
+    digest = hashlib.blake2b(slug.encode(), digest_size=4, person=b"day").digest()
+    return NEWEST - timedelta(days=int.from_bytes(digest) % 730)
