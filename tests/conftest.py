@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from tests.support.clock import Clock
-from tests.support.process import Process
 from tests.support.server import INSTALL_REDIS, Kind, Server, binary
 
 if TYPE_CHECKING:
@@ -34,11 +33,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "logs(*patterns): warnings of cms_cache_mw that contain one of these are expected"
     )
-
-
-def pytest_unconfigure() -> None:
-    """Leave no process behind."""
-    Process.end_all()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -6,6 +6,7 @@ and the leash kills what is still there: a stopped process and a server's own ch
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
@@ -51,7 +52,7 @@ class Leash:
         self._tell(f"free {group}\n")
 
     def close(self) -> None:
-        """End every group still held, and the leash."""
+        """End every group still held, and the leash; does nothing in a forked child."""
         if self._owner == os.getpid():
             self._process.communicate(timeout=10)
 
@@ -86,14 +87,8 @@ class Process:
         """The leash of this process, made when the first command starts."""
         if cls._leash is None:
             cls._leash = Leash()
+            atexit.register(cls._leash.close)
         return cls._leash
-
-    @classmethod
-    def end_all(cls) -> None:
-        """Kill whatever is still running; called once, after the last test."""
-        if cls._leash is not None:
-            cls._leash.close()
-            cls._leash = None
 
     @property
     def alive(self) -> bool:
