@@ -53,9 +53,19 @@ async def announce(purge: Purge | None, tags: list[str]) -> Announcement:
         return Announcement(False, sentence, "failed")
     if purged is None:
         return Announcement(True, "Saved.", "done")
+    return _told(purged)
+
+
+def _told(purged: Purged) -> Announcement:
     header = f"{'done' if purged.done else 'unsure'}; seq={purged.seq}; waited_ms={purged.waited_ms:.1f}"
-    if purged.done:
+    if purged.done and getattr(purged, "scope", "everywhere") == "process":
+        sentence = (
+            f"Saved and live in this process (purge {purged.seq}); without Redis there are no other workers to tell."
+        )
+    elif purged.done:
         sentence = f"Saved and live on every worker after {purged.waited_ms:.1f} ms (purge {purged.seq})."
+    elif not purged.seq:
+        sentence = "Saved, but the cache could not record the purge yet. Readers may see the old text until it can."
     else:
         sentence = (
             f"Saved. Not every worker has confirmed purge {purged.seq} after {purged.waited_ms:.0f} ms: "

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cms_cache_mw import CacheMiddleware, Config
+from examples.newsroom.public import HOSTS
+from examples.newsroom.website import create_app
 
-from .announcement import Purged
-from .public import HOSTS
-from .website import create_app
+if TYPE_CHECKING:
+    from examples.newsroom.announcement import Purged
 
 
 async def purge(tags: list[str]) -> Purged:

@@ -16,20 +16,22 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from . import inventory
-from .announcement import announce
-from .editing import Rejected
-from .forms import BlockForm, Form, PageForm, Saved, TemplateForm, TranslationForm
-from .public import editor_of, page_number, private, visit
-from .rendering import HERE
+from examples.newsroom import inventory
+from examples.newsroom.announcement import announce
+from examples.newsroom.editing import Rejected
+from examples.newsroom.forms import BlockForm, Form, PageForm, Saved, TemplateForm, TranslationForm
+from examples.newsroom.public import editor_of, page_number, private, visit
+from examples.newsroom.rendering import HERE
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from starlette.datastructures import FormData
     from starlette.requests import Request
 
-    from .announcement import Purge
-    from .database import Database
-    from .rendering import Press
+    from examples.newsroom.announcement import Purge
+    from examples.newsroom.database import Database
+    from examples.newsroom.rendering import Press
 
 EDITOR = "editor"
 
@@ -101,7 +103,7 @@ class Desk:
             last=max(1, -(-total // inventory.DESK_PAGE)), blocks=blocks, templates=templates,
         )  # fmt: skip
 
-    def _show(self, form: Form) -> object:
+    def _show(self, form: Form) -> Callable[[Request], Response]:
         def show(request: Request) -> Response:
             if editor_of(request) is None:
                 return _to_login(request)
@@ -109,7 +111,7 @@ class Desk:
 
         return show
 
-    def _save(self, form: Form) -> object:
+    def _save(self, form: Form) -> Callable[[Request], Awaitable[Response]]:
         async def save(request: Request) -> Response:
             sent = await _form(request)
             self._authorise(request, sent)
@@ -120,8 +122,14 @@ class Desk:
             except Rejected as rejected:
                 return await run_in_threadpool(self._form_page, request, form, sent, rejected)
             announcement = await announce(self.purge, saved.tags)
-            request.session["flash"] = {"sentence": announcement.sentence, "done": announcement.done, "tags": saved.tags[:12]}
-            return RedirectResponse(saved.address, 303, {"Purge-Status": announcement.header, "Purge-Tags": ", ".join(saved.tags)})
+            request.session["flash"] = {
+                "sentence": announcement.sentence,
+                "done": announcement.done,
+                "tags": saved.tags[:12],
+            }
+            return RedirectResponse(
+                saved.address, 303, {"Purge-Status": announcement.header, "Purge-Tags": ", ".join(saved.tags)}
+            )
 
         return save
 
@@ -138,10 +146,12 @@ class Desk:
         except KeyError as unknown:
             raise HTTPException(404) from unknown
         if sent is not None:
-            names["values"] = {key: sent.getlist(key) if key == "blocks" else sent[key] for key in sent}
-            names["values"].setdefault("blocks", [])
-        return self._page(request, form.template, status=422 if rejected else 200,
-                          faults=rejected.faults if rejected else {}, **names)
+            names["values"] = {"blocks": [], "published": ""} | {
+                key: sent.getlist(key) if key == "blocks" else sent[key] for key in sent
+            }
+        return self._page(
+            request, form.template, status=422 if rejected else 200, faults=rejected.faults if rejected else {}, **names
+        )
 
     def _page(self, request: Request, screen: str, /, *, status: int = 200, **names: object) -> Response:
         signed_in = editor_of(request)

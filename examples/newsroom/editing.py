@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from . import richtext
-from .content import SITES
+from examples.newsroom import richtext
+from examples.newsroom.content import SITES
 
 if TYPE_CHECKING:
     import sqlite3
@@ -166,7 +166,8 @@ def _path(db: sqlite3.Connection, page: int | None, setting: Setting) -> str:
         faults["template"] = "This page has pages below it, so it cannot be an article."
     path = f"{parent['path']}{setting.slug}{'' if leaf else '/'}"
     taken = db.execute(
-        "SELECT 1 FROM page WHERE site = ? AND rtrim(path, '/') = rtrim(?, '/') AND id IS NOT ?", [parent["site"], path, page]
+        "SELECT 1 FROM page WHERE site = ? AND rtrim(path, '/') = rtrim(?, '/') AND id IS NOT ?",
+        [parent["site"], path, page],
     )
     if taken.fetchone():
         faults["slug"] = f"There is already a page at {path}."
@@ -191,19 +192,26 @@ def _is_date(text: str) -> bool:
         return False
 
 
-def _write_text(db: sqlite3.Connection, page: int, language: str, text: Text) -> None:
-    title, teaser, body = text.title.strip(), text.teaser.strip(), richtext.clean(text.body)
-    row = db.execute(
-        """INSERT INTO translation (page, language, title, teaser, body) VALUES (?, ?, ?, ?, ?)
-           ON CONFLICT (page, language) DO UPDATE SET title = excluded.title, teaser = excluded.teaser, body = excluded.body
-           RETURNING id""",
-        [page, language, title, teaser, body],
-    ).fetchone()
-    db.execute("DELETE FROM search WHERE rowid = ?", [row["id"]])
-    db.execute(
+def index(db: sqlite3.Connection, page: int) -> None:
+    """Let a page be found by its present words, in every language."""
+    db.execute("DELETE FROM search WHERE rowid IN (SELECT id FROM translation WHERE page = ?)", [page])
+    rows = db.execute(
+        "SELECT translation.*, slug FROM translation JOIN page ON page.id = page WHERE page = ?", [page]
+    ).fetchall()
+    db.executemany(
         "INSERT INTO search (rowid, title, teaser, body) VALUES (?, ?, ?, ?)",
-        [row["id"], title, teaser, richtext.plain(body)],
+        [(row["id"], f"{row['slug']} {row['title']}", row["teaser"], richtext.plain(row["body"])) for row in rows],
     )
+
+
+def _write_text(db: sqlite3.Connection, page: int, language: str, text: Text) -> None:
+    db.execute(
+        """INSERT INTO translation (page, language, title, teaser, body) VALUES (?, ?, ?, ?, ?)
+           ON CONFLICT (page, language) DO UPDATE
+           SET title = excluded.title, teaser = excluded.teaser, body = excluded.body""",
+        [page, language, text.title.strip(), text.teaser.strip(), richtext.clean(text.body)],
+    )
+    index(db, page)
 
 
 def _place(db: sqlite3.Connection, page: int, setting: Setting) -> None:

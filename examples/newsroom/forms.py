@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-from . import editing, inventory
-from .content import LANGUAGES, Edition
-from .editing import Rejected, Setting, Text
-from .rendering import TEMPLATE_FAULTS, Visit, shipped
+from examples.newsroom import editing, inventory
+from examples.newsroom.content import LANGUAGES, Edition
+from examples.newsroom.editing import Rejected, Setting, Text
+from examples.newsroom.rendering import TEMPLATE_FAULTS, Visit, shipped
 
 if TYPE_CHECKING:
     import sqlite3
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from starlette.datastructures import FormData
 
-    from .rendering import Press
+    from examples.newsroom.rendering import Press
 
 LANGUAGE_NAMES = {"en": "English", "de": "German"}
 
@@ -52,8 +53,15 @@ class PageForm:
         """The page's English text and settings."""
         fixed = {"parents": inventory.parents(db), "templates": inventory.templates(db), "blocks": inventory.blocks(db)}
         if key["page"] == "new":
-            values: dict[str, object] = dict.fromkeys(("title", "teaser", "body", "slug", "parent", "related", "version"), "")
-            values |= {"template": "article", "published": "1", "blocks": [], "date": date.today().isoformat()}
+            values: dict[str, object] = dict.fromkeys(
+                ("title", "teaser", "body", "slug", "parent", "related", "version"), ""
+            )
+            values |= {
+                "template": "article",
+                "published": "1",
+                "blocks": [],
+                "date": datetime.now(UTC).date().isoformat(),
+            }
             return {**fixed, "page": None, "values": values}
         page = _row(
             db,
@@ -230,6 +238,6 @@ def _field(sent: FormData, name: str) -> str:
 
 def _number(sent: FormData, name: str) -> int:
     text = _field(sent, name)
-    if not text.isdecimal() or len(text) > 12:
+    if not re.fullmatch(r"[0-9]{1,12}", text):
         raise Rejected({name: f"The field “{name}” should be a whole number."})
     return int(text)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
-from .content import LANGUAGES, RESULTS, SITES, Edition, Page
-from .rendering import PAGE_SIZE, Press, Rendered, Visit
+from examples.newsroom.content import LANGUAGES, SITES, Edition, Page
+from examples.newsroom.rendering import PAGE_SIZE, Press, Rendered, Visit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from starlette.requests import Request
 
-    from .database import Database
+    from examples.newsroom.database import Database
 
 HOSTS = {
     "newsroom.localhost": "newsroom",
@@ -30,7 +30,6 @@ HOST = re.compile(r"(\[::1\]|[a-z0-9.-]+)(:[0-9]{1,5})?", re.IGNORECASE)
 PAGE_SECONDS = 3600
 SEARCH_SECONDS = 60
 QUERY_LENGTH = 100
-FEED_LENGTH = 20
 
 
 def site_of(host: str) -> str | None:
@@ -141,28 +140,19 @@ class Public:
         """The pages that fit the words in `q`."""
         here = visit(request)
         query = request.query_params.get("q", "")[:QUERY_LENGTH].strip()
-        with self.database.reading() as db:
-            results = Edition(db, here.site, here.language).search(query)
-            made = self.press.special(
-                db, here, "search.html", tags=(f"text:{here.site}",), query=query, results=results, limit=RESULTS
-            )
+        made = self._special(here, "search.html", query=query)
         return publish(here, made.html, made.tags, seconds=SEARCH_SECONDS)
 
     def feed(self, request: Request) -> Response:
         """The newest articles as RSS 2.0."""
         here = visit(request)
-        made = self._special(here, "feed.xml", origin=here.origins[here.site], length=FEED_LENGTH)
+        made = self._special(here, "feed.xml")
         return publish(here, made.html, made.tags, media_type="application/rss+xml")
 
     def sitemap(self, request: Request) -> Response:
         """Every address of the site with its translations (sitemaps.org, hreflang)."""
         here = visit(request, "en")
-        with self.database.reading() as db:
-            pages = Edition(db, here.site, here.language).everything()
-            # One tag for which pages there are and where: five hundred tags of single pages would say no more.
-            made = self.press.special(
-                db, here, "sitemap.xml", tags=(f"list:{here.site}",), pages=pages, origin=here.origins[here.site]
-            )
+        made = self._special(here, "sitemap.xml")
         return publish(here, made.html, made.tags, media_type="application/xml")
 
     def robots(self, request: Request) -> Response:

@@ -21,9 +21,9 @@ from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
 
-from . import artwork, richtext
-from .content import LANGUAGES, SITES, Edition, Page, Result
-from .words import MOTTO, NAMES, WORDS, long_date
+from examples.newsroom import artwork, richtext
+from examples.newsroom.content import LANGUAGES, RESULTS, SITES, Edition, Page, Result
+from examples.newsroom.words import MOTTO, NAMES, WORDS, long_date
 
 if TYPE_CHECKING:
     import sqlite3
@@ -118,6 +118,16 @@ class View:
         self.note(f"list:{self.visit.site}")
         return self._shown(self._edition.latest(min(limit, 100)))
 
+    def everything(self) -> list[Page]:
+        """All pages of the site, for their addresses only: one tag says which there are, and five hundred no more."""
+        self.note(f"list:{self.visit.site}")
+        return self._edition.everything()
+
+    def search(self, query: str) -> list[Result]:
+        """The pages that fit the words of a query, which any edit may change."""
+        self.note(f"text:{self.visit.site}")
+        return self._edition.search(query)
+
     def region(self, name: str, page: Page) -> Markup:
         """The blocks that an editor put into a region of a page."""
         return Markup("").join(self.block(block) for block in self._edition.placed(page.id, name))
@@ -169,7 +179,7 @@ def sandbox() -> ImmutableSandboxedEnvironment:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.globals.update(names=NAMES, mottos=MOTTO, languages=LANGUAGES, pid=os.getpid, now=_now)
-    environment.globals.update(page_size=PAGE_SIZE)
+    environment.globals.update(page_size=PAGE_SIZE, most_results=RESULTS)
     environment.filters.update(passage=_passage, rfc_date=_rfc_date, urlpath=quote)
     return environment
 
@@ -212,12 +222,9 @@ class Press:
         body, headings = richtext.contents(page.body)
         return self._finish(view, self._compiled(source), body=body, contents=headings)
 
-    def special(
-        self, db: sqlite3.Connection, visit: Visit, template: str, *, tags: tuple[str, ...] = (), **names: object
-    ) -> Rendered:
+    def special(self, db: sqlite3.Connection, visit: Visit, template: str, **names: object) -> Rendered:
         """A page that is not in the database: search, not found, feed, sitemap."""
         view = self.view(db, visit, None)
-        view.note(*tags)
         return self._finish(view, self.environment.get_template(template), **names)
 
     def view(self, db: sqlite3.Connection, visit: Visit, page: Page | None, *, number: int = 1) -> View:
@@ -228,7 +235,13 @@ class Press:
 
     def _finish(self, view: View, template: Template, **names: object) -> Rendered:
         html = template.render(
-            view=view, page=view.page, visit=view.visit, t=view.t, assets=self.assets, render_number=next(renders), **names
+            view=view,
+            page=view.page,
+            visit=view.visit,
+            t=view.t,
+            assets=self.assets,
+            render_number=next(renders),
+            **names,
         )
         return Rendered(html, view.tags())
 

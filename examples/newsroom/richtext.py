@@ -16,9 +16,56 @@ from markupsafe import Markup
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-INLINE = frozenset("a abbr b br code em i kbd mark q s samp small span strong sub sup var wbr".split())
+INLINE = frozenset(
+    [
+        "a",
+        "abbr",
+        "b",
+        "br",
+        "code",
+        "em",
+        "i",
+        "kbd",
+        "mark",
+        "q",
+        "s",
+        "samp",
+        "small",
+        "span",
+        "strong",
+        "sub",
+        "sup",
+        "var",
+        "wbr",
+    ]
+)
 FLOW = frozenset(
-    "aside blockquote dd div dl dt figcaption figure h2 h3 h4 hr li ol p pre section table tbody td th thead tr ul".split()
+    [
+        "aside",
+        "blockquote",
+        "dd",
+        "div",
+        "dl",
+        "dt",
+        "figcaption",
+        "figure",
+        "h2",
+        "h3",
+        "h4",
+        "hr",
+        "li",
+        "ol",
+        "p",
+        "pre",
+        "section",
+        "table",
+        "tbody",
+        "td",
+        "th",
+        "thead",
+        "tr",
+        "ul",
+    ]
 )
 VOID = frozenset(("br", "hr", "wbr"))
 DROPPED_WITH_CONTENT = frozenset(("script", "style", "template", "iframe", "object", "noscript", "title", "textarea"))

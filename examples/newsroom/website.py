@@ -14,11 +14,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from .database import Database
-from .desk import Desk
-from .public import HOSTS, Public, site_of
-from .rendering import HERE, Press
-from .seed import ensure
+from examples.newsroom.database import Database
+from examples.newsroom.desk import Desk
+from examples.newsroom.public import HOSTS, Public, site_of
+from examples.newsroom.rendering import HERE, Press
+from examples.newsroom.seed import ensure
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from .desk import Purge
+    from examples.newsroom.announcement import Purge
 
 MEDIA_TYPES = {".css": "text/css", ".svg": "image/svg+xml"}
+POLICY = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 SECURITY = (
-    (b"content-security-policy", b"default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; "
-                                 b"base-uri 'none'; frame-ancestors 'none'"),
+    (b"content-security-policy", POLICY.encode()),
     (b"referrer-policy", b"same-origin"),
     (b"x-content-type-options", b"nosniff"),
-)  # fmt: skip
+)
 
 
 def create_app(database: Path, purge: Purge | None = None, *, password: str = "newsroom") -> Starlette:

@@ -9,7 +9,7 @@ NAMES = {
 
 MOTTO = {
     "newsroom": {
-        "en": "A magazine about Python’s standard library",
+        "en": "A magazine about the Python standard library",
         "de": "Das Magazin zur Standardbibliothek von Python",
     },
     "docs": {"en": "The Python language, looked up", "de": "Die Sprache Python zum Nachschlagen"},
@@ -87,8 +87,34 @@ WORDS = {
 }
 
 MONTHS = {
-    "en": "January February March April May June July August September October November December".split(),
-    "de": "Januar Februar März April Mai Juni Juli August September Oktober November Dezember".split(),
+    "en": [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ],
+    "de": [
+        "Januar",
+        "Februar",
+        "März",
+        "April",
+        "Mai",
+        "Juni",
+        "Juli",
+        "August",
+        "September",
+        "Oktober",
+        "November",
+        "Dezember",
+    ],
 }
 
 

@@ -11,24 +11,27 @@ import inspect
 import os
 import sqlite3
 import tempfile
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
-from ..content import LANGUAGES
-from ..database import SCHEMA
-from ..rendering import EDITABLE, shipped
-from ..richtext import clean, plain
-from . import articles, library
-from .articles import Article, Story
-from .blocks import BLOCKS, BY_SECTION, NOTICE_PAGES, REDIRECTS
-from .sections import DOCS, NEWSROOM, Section, section_of
+from examples.newsroom.content import LANGUAGES
+from examples.newsroom.database import SCHEMA
+from examples.newsroom.editing import index
+from examples.newsroom.rendering import EDITABLE, shipped
+from examples.newsroom.richtext import clean
+from examples.newsroom.seed import articles, library
+from examples.newsroom.seed.articles import Article, Story
+from examples.newsroom.seed.blocks import BLOCKS, BY_SECTION, NOTICE_PAGES, REDIRECTS
+from examples.newsroom.seed.sections import DOCS, NEWSROOM, Section, section_of
+from examples.newsroom.seed.wording import HEADLINES
 
 ARTICLES = 360
 NEWEST = date(2026, 10, 31)
 
 FRONT = {
     "newsroom": {
-        "en": Story("Batteries Included", "News and notes from Python’s standard library.", ""),
+        "en": Story("Batteries Included", "News and notes from the Python standard library.", ""),
         "de": Story("Batteries Included", "Neues aus der Standardbibliothek von Python.", ""),
     },
     "docs": {
@@ -36,6 +39,21 @@ FRONT = {
         "de": Story("Reference Desk", "Die Sprache Python zum Nachschlagen: Anweisungen, Ausdrücke, Typen.", ""),
     },
 }
+
+
+@dataclass(frozen=True, slots=True)
+class NewPage:
+    """A page before it has a number."""
+
+    site: str
+    parent: int | None
+    slug: str
+    path: str
+    template: str
+    day: date
+    texts: dict[str, Story]
+
+
 TEMPLATE_TITLES = {"article": "Article", "section": "Section", "landing": "Front page"}
 
 
@@ -56,6 +74,7 @@ def ensure(path: Path) -> None:
 def write(path: Path) -> None:
     """Write a new database at `path`."""
     db = sqlite3.connect(path, isolation_level=None)
+    db.row_factory = sqlite3.Row
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.executescript(SCHEMA)
@@ -78,7 +97,7 @@ def newsroom_articles() -> list[Article]:
     modules = [
         module
         for module in library.modules()
-        if module.doc or module.name in articles.HEADLINES or len(module.functions) + len(module.classes) > 1
+        if module.doc or module.name in HEADLINES or len(module.functions) + len(module.classes) > 1
     ]
     portraits = sorted(
         ((len(one.doc), module.name, one) for module in modules for one in module.classes if len(one.methods) > 1),
@@ -95,10 +114,7 @@ def newsroom_articles() -> list[Article]:
 def docs_articles() -> list[Article]:
     """The topics of the language reference where Python brings them, and the built-in classes."""
     found = []
-    try:
-        from pydoc_data.topics import topics  # noqa: PLC0415 - some distributions leave it out
-    except ImportError:
-        topics = {}
+    topics = _topics()
     for name in sorted(topics):
         slug = next((section.slug for section in DOCS if name in section.modules), "model")
         found.append(articles.about_topic(name, topics[name], slug))
@@ -109,30 +125,42 @@ def docs_articles() -> list[Article]:
     return found
 
 
+def _topics() -> dict[str, str]:
+    try:
+        from pydoc_data.topics import topics  # noqa: PLC0415 - some distributions leave it out
+    except ImportError:
+        return {}
+    return topics
+
+
 def _furnish(db: sqlite3.Connection) -> None:
     for name in EDITABLE:
-        db.execute("INSERT INTO template (id, title, source) VALUES (?, ?, ?)", [name, TEMPLATE_TITLES[name], shipped(name)])
+        db.execute(
+            "INSERT INTO template (id, title, source) VALUES (?, ?, ?)", [name, TEMPLATE_TITLES[name], shipped(name)]
+        )
     for position, block in enumerate(BLOCKS):
         db.execute(
             "INSERT INTO block (id, kind, region, language, position) VALUES (?, ?, ?, ?, ?)",
             [block.id, block.kind, block.region, block.language, position],
         )
         for language, (title, body) in block.texts.items():
-            body = body if block.kind == "menu" else clean(body)
-            db.execute("INSERT INTO block_text VALUES (?, ?, ?, ?)", [block.id, language, title, body])
+            text = body if block.kind == "menu" else clean(body)
+            db.execute("INSERT INTO block_text VALUES (?, ?, ?, ?)", [block.id, language, title, text])
 
 
 def _fill(db: sqlite3.Connection, site: str, sections: tuple[Section, ...], stories: list[Article]) -> None:
-    front = _page(db, site, None, "", "", "landing", NEWEST, FRONT[site])
+    front = _page(db, NewPage(site, None, "", "", "landing", NEWEST, FRONT[site]))
     _place(db, front, "latest", "contact")
     for section in sections:
         texts = {code: Story(section.titles[code], section.teasers[code], "") for code in LANGUAGES}
-        shelf = _page(db, site, front, section.slug, f"{section.slug}/", "section", NEWEST, texts)
+        shelf = _page(db, NewPage(site, front, section.slug, f"{section.slug}/", "section", NEWEST, texts))
         _place(db, shelf, "latest")
         pages = []
         for story in [story for story in stories if story.section == section.slug]:
             path = f"{section.slug}/{story.slug}"
-            pages.append(_page(db, site, shelf, story.slug, path, "article", _day(story.slug), {"en": story.en, "de": story.de}))
+            story_texts = {"en": story.en, "de": story.de}
+            leaf = NewPage(site, shelf, story.slug, path, "article", _day(story.slug), story_texts)
+            pages.append(_page(db, leaf))
             _place(db, pages[-1], *BY_SECTION.get(section.slug, ()))
         for number, page in enumerate(pages):
             others = [pages[(number + step) % len(pages)] for step in (1, 2, 3)]
@@ -140,25 +168,19 @@ def _fill(db: sqlite3.Connection, site: str, sections: tuple[Section, ...], stor
             db.executemany("INSERT OR IGNORE INTO related VALUES (?, ?, ?)", rows)
 
 
-def _page(
-    db: sqlite3.Connection, site: str, parent: int | None, slug: str, path: str, template: str, day: date, texts: dict[str, Story]
-) -> int:
-    page = db.execute(
+def _page(db: sqlite3.Connection, page: NewPage) -> int:
+    number = db.execute(
         "INSERT INTO page (site, parent, slug, path, template, date) VALUES (?, ?, ?, ?, ?, ?)",
-        [site, parent, slug, path, template, day.isoformat()],
+        [page.site, page.parent, page.slug, page.path, page.template, page.day.isoformat()],
     ).lastrowid
-    assert page is not None
-    for language in LANGUAGES:
-        story = texts[language]
-        row = db.execute(
-            "INSERT INTO translation (page, language, title, teaser, body) VALUES (?, ?, ?, ?, ?)",
-            [page, language, story.title, story.teaser, story.body],
-        ).lastrowid
+    assert number is not None
+    for language, story in page.texts.items():
         db.execute(
-            "INSERT INTO search (rowid, title, teaser, body) VALUES (?, ?, ?, ?)",
-            [row, f"{slug} {story.title}", story.teaser, plain(story.body)],
+            "INSERT INTO translation (page, language, title, teaser, body) VALUES (?, ?, ?, ?, ?)",
+            [number, language, story.title, story.teaser, story.body],
         )
-    return page
+    index(db, number)
+    return number
 
 
 def _place(db: sqlite3.Connection, page: int, *blocks: str) -> None:
@@ -167,7 +189,9 @@ def _place(db: sqlite3.Connection, page: int, *blocks: str) -> None:
 
 def _deal_notice(db: sqlite3.Connection) -> None:
     """Put the notice on every ninth article, so that each section has some."""
-    pages = [row[0] for row in db.execute("SELECT id FROM page WHERE site = 'newsroom' AND template = 'article' ORDER BY id")]
+    pages = [
+        row[0] for row in db.execute("SELECT id FROM page WHERE site = 'newsroom' AND template = 'article' ORDER BY id")
+    ]
     step = len(pages) // NOTICE_PAGES
     for page in pages[::step][:NOTICE_PAGES]:
         _place(db, page, "notice")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from . import ensure
+from examples.newsroom.seed import ensure
 
-if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
-    sys.exit("usage: python -m examples.newsroom.seed PATH")
-ensure(Path(sys.argv[1]))
+match sys.argv[1:]:
+    case [path] if not path.startswith("-"):
+        ensure(Path(path))
+    case _:
+        sys.exit("usage: python -m examples.newsroom.seed PATH")

@@ -38,15 +38,15 @@ BLOCKS = (
         {
             "en": (
                 "About",
-                "<p><strong>Batteries Included</strong> is a magazine about what comes in the box with Python. The articles quote "
+                ("<p><strong>Batteries Included</strong> is a magazine about what comes in the box with Python. The articles quote "
                 "the docstrings of the interpreter that runs this site, © Python Software Foundation, under the PSF licence. "
-                "Look things up at the <a href=\"docs:/\">Reference Desk</a>.</p>",
+                'Look things up at the <a href="docs:/">Reference Desk</a>.</p>'),
             ),
             "de": (
                 "Über uns",
-                "<p><strong>Batteries Included</strong> ist das Magazin über alles, was bei Python schon in der Schachtel liegt. "
+                ("<p><strong>Batteries Included</strong> ist das Magazin über alles, was bei Python schon in der Schachtel liegt. "
                 "Die Artikel zitieren die Docstrings des Interpreters, auf dem diese Seite läuft, © Python Software Foundation, "
-                "unter der PSF-Lizenz. Nachschlagen kann man am <a href=\"docs:/\">Reference Desk</a>.</p>",
+                'unter der PSF-Lizenz. Nachschlagen kann man am <a href="docs:/">Reference Desk</a>.</p>'),
             ),
         },
     ),
@@ -56,9 +56,9 @@ BLOCKS = (
         "top",
         {
             "en": (
-                "Readers’ survey",
-                "<p><strong>Two minutes for a better magazine?</strong> We are asking readers of the English edition which modules "
-                "they import first. The survey is open until Friday.</p>",
+                "Reader survey",
+                ("<p><strong>Two minutes for a better magazine?</strong> We are asking readers of the English edition which modules "
+                "they import first. The survey is open until Friday.</p>"),
             )
         },
         language="en",
@@ -95,7 +95,7 @@ BLOCKS = (
         "text",
         "bottom",
         {
-            "en": ("Mind the network", '<p>Nothing that comes from outside is what it claims to be. Check certificates with <a href="newsroom:/network/ssl"><code>ssl</code></a>, set timeouts, and never unpickle a stranger’s bytes.</p>'),
+            "en": ("Mind the network", '<p>Nothing that comes from outside is what it claims to be. Check certificates with <a href="newsroom:/network/ssl"><code>ssl</code></a>, set timeouts, and never unpickle bytes from strangers.</p>'),
             "de": ("Vorsicht, Netz", '<p>Was von außen kommt, ist selten, was es zu sein vorgibt. Zertifikate mit <a href="newsroom:/network/ssl"><code>ssl</code></a> prüfen, Wartezeiten begrenzen und nie die Bytes von Fremden entpickeln.</p>'),
         },
     ),

@@ -11,16 +11,39 @@ import re
 import sysconfig
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import ModuleType
 
 SKIPPED = frozenset(
-    """antigravity config distutils dist-packages encodings ensurepip idlelib lib-dynload lib2to3 macholib msilib nturl2path
-    pydoc_data site-packages sitecustomize sre_compile sre_constants sre_parse test tests this turtledemo
-    usercustomize __pycache__""".split()
+    [
+        "antigravity",
+        "config",
+        "distutils",
+        "dist-packages",
+        "encodings",
+        "ensurepip",
+        "idlelib",
+        "lib-dynload",
+        "lib2to3",
+        "macholib",
+        "msilib",
+        "nturl2path",
+        "pydoc_data",
+        "site-packages",
+        "sitecustomize",
+        "sre_compile",
+        "sre_constants",
+        "sre_parse",
+        "test",
+        "tests",
+        "this",
+        "turtledemo",
+        "usercustomize",
+        "__pycache__",
+    ]
 )
 BUILT_IN = ("atexit", "cmath", "errno", "gc", "itertools", "marshal", "math", "select", "sys", "time", "zlib")
 
@@ -146,5 +169,8 @@ def _documented(name: str, thing: object) -> Function:
         signature = re.sub(r"<[^>]* at 0x[0-9a-f]+>", "…", f"{name}{inspect.signature(thing)}")  # type: ignore[arg-type]
     except (ValueError, TypeError):
         signature = f"{name}(…)"
-    return Function(name, signature.replace("($self, ", "(").replace("(self, /, ", "(").replace("(self, /)", "()"),
-                    inspect.cleandoc(getattr(thing, "__doc__", None) or ""))
+    return Function(
+        name,
+        signature.replace("($self, ", "(").replace("(self, /, ", "(").replace("(self, /)", "()"),
+        inspect.cleandoc(getattr(thing, "__doc__", None) or ""),
+    )

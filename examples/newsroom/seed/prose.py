@@ -9,6 +9,9 @@ import re
 import textwrap
 from html import escape
 
+DEEPEST = 3
+FEWEST_WORDS = 6
+
 _BULLET = re.compile(r"(?:[-*•]|\(?\d{1,2}[.)])\s+")
 _TERM = re.compile(r"(\S.{0,60}?)\s+(?:--|—)\s+(\S.*)", re.DOTALL)
 _RULE = re.compile(r"[-=~*^_#]{3,}")
@@ -62,7 +65,7 @@ def html(text: str, *, quoted_code: bool = False, depth: int = 0) -> str:
             listing.append(chunk)
             continue
         end_listing()
-        if indented and depth < 3:
+        if indented and depth < DEEPEST:
             inner = html(textwrap.dedent(chunk), quoted_code=quoted_code, depth=depth + 1)
             _append_quote(parts, inner)
         else:
@@ -81,14 +84,20 @@ def _append_quote(parts: list[str], inner: str) -> None:
 def _is_prose(chunk: str) -> bool:
     """Whether an indented chunk is sentences rather than code."""
     text = chunk.strip()
-    if text.startswith(">>>") or re.search(r"::=|^\s*(?:def|class|import|from|for|if|with|return) |[{};=]\s*$| = ", text, re.MULTILINE):
+    if text.startswith(">>>") or re.search(
+        r"::=|^\s*(?:def|class|import|from|for|if|with|return) |[{};=]\s*$| = ", text, re.MULTILINE
+    ):
         return False
-    return len(text.split()) > 5 and (text[0].isupper() or text[0] in "\"*-" or text[:2].isdigit()) and text[-1] in ".:;)"
+    return (
+        len(text.split()) >= FEWEST_WORDS
+        and (text[0].isupper() or text[0] in '"*-' or text[:2].isdigit())
+        and text[-1] in ".:;)"
+    )
 
 
 def _chunk(chunk: str, quoted_code: bool) -> list[str]:  # noqa: FBT001
     lines = [line for line in chunk.splitlines() if line.strip()]
-    if len(lines) >= 2 and _RULE.fullmatch(lines[1].strip()):
+    if lines[1:] and _RULE.fullmatch(lines[1].strip()):
         rest = _chunk("\n".join(lines[2:]), quoted_code) if lines[2:] else []
         return [f"<h3>{inline(lines[0].strip(), quoted_code=quoted_code)}</h3>", *rest]
     lines = [line for line in lines if not _RULE.fullmatch(line.strip())]
@@ -97,7 +106,9 @@ def _chunk(chunk: str, quoted_code: bool) -> list[str]:  # noqa: FBT001
     entries = _hanging(lines)
     if all(_BULLET.match(entry) for entry in entries):
         tag = "ol" if entries[0].lstrip("(")[0].isdigit() else "ul"
-        points = "".join(f"<li>{inline(_BULLET.sub('', entry, count=1), quoted_code=quoted_code)}</li>" for entry in entries)
+        points = "".join(
+            f"<li>{inline(_BULLET.sub('', entry, count=1), quoted_code=quoted_code)}</li>" for entry in entries
+        )
         return [f"<{tag}>{points}</{tag}>"]
     if len(entries) > 1 and all(_TERM.fullmatch(entry) for entry in entries):
         return [_terms(entries, quoted_code)]
@@ -120,7 +131,9 @@ def _terms(entries: list[str], quoted_code: bool) -> str:  # noqa: FBT001
     for entry in entries:
         found = _TERM.fullmatch(entry)
         assert found is not None
-        rows.append(f"<dt><code>{escape(found[1], quote=False)}</code></dt><dd>{inline(found[2], quoted_code=quoted_code)}</dd>")
+        rows.append(
+            f"<dt><code>{escape(found[1], quote=False)}</code></dt><dd>{inline(found[2], quoted_code=quoted_code)}</dd>"
+        )
     return f"<dl>{''.join(rows)}</dl>"
 
 
