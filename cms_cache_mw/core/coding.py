@@ -34,6 +34,7 @@ _TEXT = re.compile(
     re.IGNORECASE,
 )
 _MEMO_BYTES: Final = 256
+_NO_CONTENT: Final = 204
 
 
 def acceptable(accept: bytes) -> tuple[bytes, ...]:
@@ -97,11 +98,12 @@ def own_tag(body: bytes) -> bytes:
     return OWN_TAG + blake3(body).hexdigest(16).encode() + b'"'
 
 
-def finished(fields: Fields, body: bytes, *, encodable: bool) -> Fields:
+def finished(fields: Fields, body: bytes, *, encodable: bool, status: int = 200) -> Fields:
     """The fields of a complete response as an entry has them: its length, its entity tag, and Vary where it gets encoded."""
-    names = {name for name, _ in fields}
     done = [field for field in fields if field[0] != b"content-length"]
-    if b"etag" not in names:
+    if status == _NO_CONTENT:
+        return tuple(done)
+    if not lines(fields, b"etag"):
         done.append((b"etag", own_tag(body)))
     if encodable and not _varies(fields):
         done.append((b"vary", b"Accept-Encoding"))

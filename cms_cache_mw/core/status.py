@@ -1,7 +1,6 @@
 """Why an answer is what it is: one word per branch of the policy, and the Cache-Status item made of it (RFC 9211).
 
 A reason is at once the detail in Cache-Status, the metric label, the word in the debug log and a line of *explain*.
-An answer that the cache makes up itself (504 to only-if-cached) has no item (RFC 9211 §2).
 """
 
 from __future__ import annotations
@@ -55,6 +54,7 @@ class Reason(StrEnum):
         "stale",
         "something the stored response depends on was purged softly: stale within its grace",
     )
+    SOFT_PURGED = "soft-purged", "stale", "something it depends on was purged softly: stale within its grace"
     EPOCH = "epoch", "miss", "the stored response is from an earlier history of the purge clock"
     FLOOR = "floor", "miss", "the stored response is older than the purges that are still remembered"
     UNREADABLE = "unreadable", "miss", "the stored response could not be read"
@@ -139,6 +139,11 @@ def write(
     b'cms-cache; fwd=stale; fwd-status=304; detail=revalidated'
     """
     return "; ".join(["cms-cache", *_parameters(reason, status, detail, stored=stored, collapsed=collapsed)]).encode()
+
+
+def refused() -> bytes:
+    """The item of an answer that the cache makes up itself, because only a stored one was wanted (RFC 9111 §5.2.1.7)."""
+    return b"cms-cache; detail=only-if-cached"
 
 
 def append(fields: Fields, item: bytes) -> Fields:

@@ -162,8 +162,8 @@ def _useful(
     fresh = freshness(lifetime, rule, rules)
     if age < lifetime and not fresh.validate:
         return fresh
-    usable = _has_validator(head) or age < lifetime + max(fresh.while_revalidate, fresh.if_error)
-    if rules.keep_validated and usable:
+    in_grace = not fresh.validate and age < lifetime + max(fresh.while_revalidate, fresh.if_error)
+    if rules.keep_validated and (in_grace or _has_validator(head)):
         return fresh
     return Reason.NO_CACHE if fresh.validate else without_lifetime
 

@@ -1,0 +1,3 @@
+"""The rules of HTTP caching, one module of tests per module of `core`."""
+
+from __future__ import annotations
