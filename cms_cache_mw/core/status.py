@@ -54,7 +54,6 @@ class Reason(StrEnum):
         "stale",
         "something the stored response depends on was purged softly: stale within its grace",
     )
-    SOFT_PURGED = "soft-purged", "stale", "something it depends on was purged softly: stale within its grace"
     EPOCH = "epoch", "miss", "the stored response is from an earlier history of the purge clock"
     FLOOR = "floor", "miss", "the stored response is older than the purges that are still remembered"
     UNREADABLE = "unreadable", "miss", "the stored response could not be read"
