@@ -1,3 +1,9 @@
-"""A page cache for any CMS: the worker's memory, then Redis, then the application."""
+"""A page cache for any CMS: the worker's memory, then Redis, then the application; and purges that are done when they say so."""
 
 from __future__ import annotations
+
+from cms_cache_mw.asgi import CacheMiddleware
+from cms_cache_mw.cache import Cache
+from cms_cache_mw.config import Config, ConfigError
+
+__all__ = ["Cache", "CacheMiddleware", "Config", "ConfigError"]

@@ -16,6 +16,8 @@ from blake3 import blake3
 from cms_cache_mw.core.entry import Entry, Freshness
 
 MAGIC: Final = 0xC5
+VARIES: Final = 0xC6
+"""In place of an entry: the request fields that the key's entries vary by."""
 FORMAT: Final = 1
 # magic, format, epoch, base, created (µs since 1970), length of the meta block, key digest; the check sum comes first.
 _HEAD: Final = struct.Struct(">BBQQqI16s")
@@ -25,7 +27,7 @@ _SUM: Final = 8
 class _Meta(msgspec.Struct, array_like=True, frozen=True):
     status: int
     fields: tuple[tuple[bytes, bytes], ...]
-    freshness: tuple[float, float, float, bool, bool]
+    freshness: tuple[float, float, float, float, bool, bool]
     prints: bytes
     tags: tuple[str, ...]
     site: str
@@ -37,6 +39,7 @@ class _Meta(msgspec.Struct, array_like=True, frozen=True):
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(_Meta)
+_NAMES = msgspec.msgpack.Decoder(tuple[bytes, ...])
 
 
 def encode(entry: Entry, digest: bytes, *, now: float, wall: float, secret: bytes | None = None) -> bytes:
@@ -60,16 +63,27 @@ def encode(entry: Entry, digest: bytes, *, now: float, wall: float, secret: byte
     return b"".join((_sum(secret, head, meta, entry.body), head, meta, entry.body))
 
 
-def decode(data: bytes, digest: bytes, *, now: float, wall: float, secret: bytes | None = None) -> Entry | None:
-    """The entry that `encode` wrote under this digest and secret, or `None`."""
+def encode_names(names: tuple[bytes, ...], digest: bytes, secret: bytes | None = None) -> bytes:
+    """A signpost in place of an entry: look under the variant that these request fields make."""
+    meta = _ENCODER.encode(names)
+    head = _HEAD.pack(VARIES, FORMAT, 0, 0, 0, len(meta), digest)
+    return b"".join((_sum(secret, head, meta), head, meta))
+
+
+def decode(
+    data: bytes, digest: bytes, *, now: float, wall: float, secret: bytes | None = None
+) -> Entry | tuple[bytes, ...] | None:
+    """The entry or the names that were written under this digest and secret, or `None`."""
     if len(data) < _SUM + _HEAD.size:
         return None
     view = memoryview(data)
     magic, version, epoch, base, created, length, bound = _HEAD.unpack_from(data, _SUM)
     start = _SUM + _HEAD.size
-    if (magic, version, bound) != (MAGIC, FORMAT, digest) or data[:_SUM] != _sum(secret, view[_SUM:]):
+    if (version, bound) != (FORMAT, digest) or data[:_SUM] != _sum(secret, view[_SUM:]):
         return None
     try:
+        if magic == VARIES:
+            return _NAMES.decode(view[start:])
         meta = _DECODER.decode(view[start : start + length])
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return None

@@ -48,6 +48,9 @@ class Ticket:
     waited: float = 0.0
     """Seconds from the call until it was done."""
     evicted: tuple[str, ...] = ()
+    """Workers that did not acknowledge it for a whole lease."""
+    waiting_for: tuple[str, ...] = ()
+    """Workers that had not acknowledged it when that was last looked at."""
     trouble: str = ""
     recorded: Future[bool] = field(default_factory=Future)
     done: Future[bool] = field(default_factory=Future)
@@ -186,6 +189,9 @@ class Barrier:
             return self._pause(block)
         found = self._link("watcher").low(min(ticket.seq for ticket in tickets) - 1, block)
         if found is None:
+            behind = tuple(worker.decode() for worker in self._link("watcher").behind(tickets[0].seq))
+            for ticket in tickets:
+                ticket.waiting_for = behind
             return None
         epoch, low = found
         done = [ticket for ticket in tickets if ticket.epoch == epoch and ticket.seq <= low]

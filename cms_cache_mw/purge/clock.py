@@ -84,6 +84,11 @@ class Clock:
         state = self.state
         return Token(state.epoch, state.pos)
 
+    @property
+    def remembered(self) -> int:
+        """Purges it remembers, in fingerprints."""
+        return len(self.state.hard) + len(self.state.soft)
+
     def holds(self, now: float) -> bool:
         """Whether the worker holds a lease at `now`."""
         return now < self.state.lease_until

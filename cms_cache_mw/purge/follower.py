@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cms_cache_mw.purge.link import Connect, Joined
+    from cms_cache_mw.stores.guard import Breaker
 
 log: Final = logging.getLogger("cms_cache_mw")
 
@@ -39,7 +40,7 @@ def longest(lease: float) -> float:
 class Follower:
     """Keeps one worker's clock. `reset` is called, on the follower's thread, when what the worker holds became worthless.
 
-    `tend` is called after each exchange with Redis that succeeded.
+    While `breaker` is open it also asks, in place of the visitors, whether the shared store answers again.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class Follower:
         *,
         lease: float,
         reset: Callable[[], None],
-        tend: Callable[[], None] = lambda: None,
+        breaker: Breaker | None = None,
         now: Callable[[], float] = boottime,
     ) -> None:
         self.clock = clock
@@ -58,7 +59,7 @@ class Follower:
         """Done once the first lease is held."""
         self.trouble = ""
         """What went wrong last; empty while all is well."""
-        self._connect, self._lease, self._reset, self._tend, self._now = connect, lease, reset, tend, now
+        self._connect, self._lease, self._reset, self._breaker, self._now = connect, lease, reset, breaker, now
         self._settled = False
         self._known_since = 0.0
         self._had_lease = False
@@ -125,7 +126,16 @@ class Follower:
             self._turn(link)
             self.trouble = ""
             self._note_lease()
-            self._tend()
+            self._probe(link)
+
+    def _probe(self, link: Link) -> None:
+        if self._breaker and self._breaker.wants_probe():
+            try:
+                link.ping()
+            except LinkError as error:
+                self._breaker.failed(error)
+                raise
+            self._breaker.succeeded()
 
     def _turn(self, link: Link) -> None:
         """One renewal and, where nothing was new, one wait for news."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -113,6 +114,25 @@ def _pairs(flat: list[bytes]) -> dict[bytes, bytes]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
+def _names(namespace: str) -> dict[str, str]:
+    parts = ("meta", "tags", "soft", "log", "acks", "grants", "low")
+    # The braces put all of them into one slot of a cluster.
+    return {part: f"{{{namespace}}}:clock:{part}" for part in parts}
+
+
+@cache
+def _script(name: str) -> str:
+    folder = files("cms_cache_mw.purge") / "scripts"
+    return (folder / "common.lua").read_text() + (folder / f"{name}.lua").read_text()
+
+
+def check_call(
+    namespace: str, identity: Identity, epoch: int, base: int, prints: bytes
+) -> tuple[str, list[str], list[str | bytes | int]]:
+    """Script, keys and arguments that ask whether an entry is valid: `[b"OK", position]` where it is."""
+    return _script("check"), list(_names(namespace).values()), [f"{epoch:016x}", identity, base, prints]
+
+
 class Link:
     """One thread's way to the purge clock of a namespace. Durations are in seconds."""
 
@@ -122,14 +142,9 @@ class Link:
         self.client: Redis = blocking(url, timeout=timeout, connect_timeout=connect_timeout)
         self.errors = _errors()
         self._mode = identity
-        parts = ("meta", "tags", "soft", "log", "acks", "grants", "low")
-        self._keys = {part: f"{{{namespace}}}:clock:{part}" for part in parts}
-        folder = files("cms_cache_mw.purge") / "scripts"
-        common = (folder / "common.lua").read_text()
-        names = ("join", "renew", "purge", "evict", "leave", "check")
-        self._scripts = {
-            name: self.client.register_script(common + (folder / f"{name}.lua").read_text()) for name in names
-        }
+        self._keys = _names(namespace)
+        names = ("join", "renew", "purge", "evict", "leave")
+        self._scripts = {name: self.client.register_script(_script(name)) for name in names}
 
     def join(self, epoch: int, pos: int, tip: bytes) -> Joined:
         """Enter the clock's epoch, or start a new one where its history is broken or lacks the claimed position."""
@@ -163,11 +178,6 @@ class Link:
         """Unregister a worker that has stopped serving from its cache."""
         self._run("leave", f"{epoch:016x}", self._mode, worker)
 
-    def check(self, epoch: int, base: int, prints: bytes) -> int | None:
-        """The position up to which an entry with this base is valid, or `None` if it is purged or unknown."""
-        found = self._run("check", f"{epoch:016x}", self._mode, base, prints)
-        return int(found[1]) if found[0] == b"OK" else None
-
     def follow(self, pos: int, block: float) -> list[Logged]:
         """The log after `pos`, waiting up to `block` seconds for the first entry."""
         return [_logged(entry_id, fields) for entry_id, fields in self._read("log", pos, block)]
@@ -183,7 +193,7 @@ class Link:
             records: dict[int, int] = {}
             floor = 0
             for part in ("tags", "soft"):
-                found = self.client.zrevrange(self._keys[part], 0, most, withscores=True)
+                found: Any = self.client.zrevrange(self._keys[part], 0, most, withscores=True)
                 newest = [(member, int(score)) for member, score in found if not member.startswith(b"@")]
                 if len(newest) >= most:
                     floor = max(floor, newest[-1][1])
@@ -193,10 +203,16 @@ class Link:
             # Read last: it covers everything that was pruned while the records were read.
             return records, max(floor, int(self.client.hget(self._keys["meta"], "floor") or 0))
 
+    def ping(self) -> None:
+        """Ask whether Redis answers."""
+        with self._guarded():
+            self.client.ping()
+
     def behind(self, seq: int) -> list[bytes]:
         """The registered workers that have not acknowledged `seq`."""
         with self._guarded():
-            return list(self.client.zrangebyscore(self._keys["acks"], "-inf", f"({seq}"))
+            workers: Any = self.client.zrangebyscore(self._keys["acks"], "-inf", f"({seq}")
+            return list(workers)
 
     def close(self) -> None:
         """Break the connection, also under a blocked read in another thread."""
@@ -211,7 +227,9 @@ class Link:
 
     def _read(self, part: str, after: int, block: float) -> Entries:
         with self._guarded():
-            found = self.client.xread({self._keys[part]: f"{after}-0"}, block=max(1, round(block * 1000)), count=BATCH)
+            found: Any = self.client.xread(
+                {self._keys[part]: f"{after}-0"}, block=max(1, round(block * 1000)), count=BATCH
+            )
         return found[0][1] if found else []
 
     @contextmanager

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cms_cache_mw.core.entry import Entry, Key, Variant
     from cms_cache_mw.stores.eviction import Policy
 
@@ -44,14 +46,25 @@ def weigh(key: Key, entry: Entry) -> int:
 
 
 class Memory:
-    """At most `max_bytes` of entries, at most `max_items` of them, at most `max_variants` of one key."""
+    """At most `max_bytes` of entries, at most `max_items` of them, at most `max_variants` of one key.
 
-    def __init__(self, policy: Policy[Place], *, max_bytes: int, max_items: int, max_variants: int = 32) -> None:
+    `reserved` gives the bytes of the limit that somebody else uses at the moment.
+    """
+
+    def __init__(
+        self,
+        policy: Policy[Place],
+        *,
+        max_bytes: int,
+        max_items: int,
+        max_variants: int = 32,
+        reserved: Callable[[], int] = lambda: 0,
+    ) -> None:
         self.max_bytes, self.max_items, self.max_variants = max_bytes, max_items, max_variants
         self.bytes = 0
         self.items = 0
         self.evictions = 0
-        self._policy = policy
+        self._policy, self._reserved = policy, reserved
         self._slots: dict[Key, Entry | Variants] = {}
         self._lock = threading.Lock()
 
@@ -120,7 +133,8 @@ class Memory:
         return found
 
     def _make_room(self) -> None:
-        excess = self.bytes - self.max_bytes
+        room = self.max_bytes - self._reserved()
+        excess = self.bytes - room
         while excess > 0 or self.items > self.max_items:
             victims = self._policy.victims(max(excess, 1))
             if not victims:
@@ -135,7 +149,7 @@ class Memory:
                     self._forget(slot)
                     del self._slots[key]
                 self.evictions += 1
-            excess = self.bytes - self.max_bytes
+            excess = self.bytes - room
 
     def _drop_slot(self, key: Key) -> None:
         slot = self._slots.pop(key, None)

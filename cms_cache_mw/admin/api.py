@@ -1,0 +1,168 @@
+"""The admin endpoints as plain functions from a request to an answer, for both shells.
+
+Every answer is JSON and `no-store`; every error names the field and the reason. Nothing but `/health` answers without a token,
+and what does not exist is a bare 404.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+
+from cms_cache_mw.admin.tokens import Tokens
+from cms_cache_mw.core.answer import Answer
+from cms_cache_mw.core.keys import shown_path
+from cms_cache_mw.core.target import Target, TargetError
+
+if TYPE_CHECKING:
+    from cms_cache_mw.cache import Cache
+    from cms_cache_mw.core.message import Request
+    from cms_cache_mw.purges import Purge
+
+LONGEST_WAIT_MS: Final = 60_000
+_AT = re.compile(r" - at `\$\.?([^`]*)`$")
+_UNKNOWN = re.compile(r"unknown field `([^`]*)`")
+_STATUS: Final[dict[Literal["done", "recorded", "unrecorded"], int]] = {"done": 200, "recorded": 202, "unrecorded": 503}
+
+
+class PurgeOrder(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The body of `POST /purge`."""
+
+    tags: list[str] = []
+    urls: list[str] = []
+    prefixes: list[str] = []
+    site: str = ""
+    all: bool = False
+    soft: bool = False
+    grace_ms: int = 60_000
+    wait_ms: int = 10_000
+    reason: str = ""
+
+
+class RefusalError(Exception):
+    """A request that is answered with an error: status, the field at fault (empty: none in particular) and the reason."""
+
+    def __init__(self, status: int, field: str, reason: str) -> None:
+        super().__init__(reason)
+        self.status, self.field, self.reason = status, field, reason
+
+
+class Admin:
+    """The endpoints of one cache."""
+
+    max_body_bytes: Final = 65_536
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+        self._tokens = Tokens(cache.config.tokens, cache.engine.now)
+        self._path = cache.config.admin_path.encode()
+
+    def wants(self, request: Request) -> bool:
+        """Whether the request is for us; without any token nothing is."""
+        path, ours = request.path, self._path
+        if not path.startswith(ours):
+            return request.method == "PURGE" and bool(self._tokens)
+        return bool(self._tokens) and (len(path) == len(ours) or path[len(ours)] == 47)  # noqa: PLR2004 - a slash
+
+    async def answer(self, request: Request, body: bytes | None) -> Answer:
+        """The answer to a request that is for us; `body` is `None` where it was too long."""
+        try:
+            return await self._routed(request, body)
+        except RefusalError as refusal:
+            return _json(refusal.status, {"field": refusal.field, "error": refusal.reason})
+        except TargetError as error:
+            return _json(400, {"field": error.field, "error": error.message})
+
+    async def _routed(self, request: Request, body: bytes | None) -> Answer:
+        if request.method == "PURGE":
+            self._authorised(request)
+            return await self._purge_url(request)
+        path = request.path[len(self._path) :]
+        if path == b"/health":
+            _only("GET", request)
+            return _json(200, {"status": "up" if self._cache.sure else "degraded"})
+        self._authorised(request)
+        if path == b"/purge":
+            _only("POST", request)
+            return await self._purge(body)
+        if path == b"/stats":
+            _only("GET", request)
+            return _json(200, self._cache.stats())
+        raise RefusalError(404, "", "not found")
+
+    def _authorised(self, request: Request) -> str:
+        lines = request.lines(b"authorization")
+        owner = self._tokens.owner(lines[0]) if len(lines) == 1 else None
+        if owner is None:
+            if self._tokens.too_many():
+                raise RefusalError(429, "Authorization", "too many wrong tokens in this minute")
+            raise RefusalError(401, "Authorization", "a known token is needed: Authorization: Bearer TOKEN")
+        return owner
+
+    async def _purge(self, body: bytes | None) -> Answer:
+        order = _order(body)
+        target = Target(tuple(order.tags), tuple(order.urls), tuple(order.prefixes), order.site, order.all)
+        return _purged(
+            await self._cache.carry_out(target, soft=order.soft, grace=order.grace_ms / 1000, wait=order.wait_ms / 1000)
+        )
+
+    async def _purge_url(self, request: Request) -> Answer:
+        hosts = request.lines(b"host")
+        if len(hosts) != 1:
+            raise RefusalError(400, "Host", "exactly one Host says whose URL is purged")
+        query = b"?" + request.query if request.query else b""
+        url = f"{request.scheme}://{hosts[0].decode('latin-1')}{shown_path(request)}{query.decode('latin-1')}"
+        return _purged(await self._cache.carry_out(Target(urls=(url,))))
+
+
+def _order(body: bytes | None) -> PurgeOrder:
+    if body is None:
+        raise RefusalError(413, "", f"the body is longer than {Admin.max_body_bytes} bytes")
+    try:
+        order = msgspec.json.decode(body, type=PurgeOrder)
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error)) from None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise RefusalError(400, "", 'the body is not JSON; such as {"tags": ["block:7"]}') from None
+    if not 0 <= order.wait_ms <= LONGEST_WAIT_MS:
+        raise RefusalError(400, "wait_ms", f"{order.wait_ms}: between 0 and {LONGEST_WAIT_MS}")
+    if not 0 <= order.grace_ms <= 86_400_000:  # noqa: PLR2004 - a day
+        raise RefusalError(400, "grace_ms", f"{order.grace_ms}: between 0 and 86400000")
+    return order
+
+
+def _invalid(message: str) -> RefusalError:
+    at, unknown = _AT.search(message), _UNKNOWN.search(message)
+    if unknown:
+        names = ", ".join(field.name for field in msgspec.structs.fields(PurgeOrder))
+        return RefusalError(400, unknown[1], f"there is no field {unknown[1]!r}; the fields are {names}")
+    return RefusalError(400, at[1] if at else "", _AT.sub("", message))
+
+
+def _only(method: str, request: Request) -> None:
+    if request.method != method:
+        raise RefusalError(405, "method", f"{method} only")
+
+
+def _purged(purge: Purge) -> Answer:
+    found = asdict(purge)
+    del found["state"]
+    return _json(_STATUS[purge.state], {"state": purge.state} | found)
+
+
+def _json(status: int, content: object) -> Answer:
+    body = msgspec.json.encode(content)
+    fields = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    if status == 401:  # noqa: PLR2004
+        fields.append((b"www-authenticate", b'Bearer realm="cms-cache"'))
+    if status in {429, 503}:
+        fields.append((b"retry-after", b"60" if status == 429 else b"1"))  # noqa: PLR2004
+    return Answer(status, tuple(fields), (body,))

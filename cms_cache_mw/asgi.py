@@ -1,0 +1,185 @@
+"""The ASGI shell: translates between scopes, messages and the engine, and decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from cms_cache_mw.admin.api import Admin
+from cms_cache_mw.cache import Cache
+from cms_cache_mw.core.answer import Answer
+from cms_cache_mw.core.message import Request
+from cms_cache_mw.engine import Sought, Stale
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from cms_cache_mw.config import Config
+    from cms_cache_mw.recorder import Recorder
+
+
+class CacheMiddleware:
+    """An ASGI application around another one, which it answers for where its cache can. `cache` is that cache."""
+
+    def __init__(self, app: ASGIApp, config: Config | None = None) -> None:
+        self.app = app
+        self.cache = Cache(config)
+        self._admin = Admin(self.cache)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or let the application answer it."""
+        if scope["type"] != "http":
+            application = self._lifespan if scope["type"] == "lifespan" else self.app
+            return await application(scope, receive, send)
+        request = _request(scope)
+        if self._admin.wants(request):
+            answer = await self._admin.answer(request, await _body(receive, self._admin.max_body_bytes))
+            return await _send(answer, send)
+        self.cache.start()
+        engine = self.cache.engine
+        step = engine.lookup(request)
+        if isinstance(step, Sought):
+            step = await engine.fetch(step)
+        if isinstance(step, Answer):
+            return await _send(step, send)
+        if isinstance(step, Stale):
+            if step.refresh:
+                self.cache.runtime.spawn(self._refresh(step.refresh, scope))
+            return await _send(step.answer, send)
+        return await self._render(step, scope, receive, send)
+
+    async def _render(self, recorder: Recorder, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the application answer through the recorder."""
+        response = _Response(recorder, send)
+        try:
+            await self.app(_asked(scope, recorder.request), receive, response)
+        except Exception:
+            answer = None if response.begun else recorder.fail()
+            if answer is None:
+                raise
+            await _send(answer, send)
+        finally:
+            recorder.close()
+
+    async def _refresh(self, recorder: Recorder, scope: Scope) -> None:
+        """Let the application render for nobody but the cache."""
+        await self._render(recorder, scope, _Nobody(), _nowhere)
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def received() -> Message:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                self.cache.start()
+            return message
+
+        async def sent(message: Message) -> None:
+            if message["type"] in {"lifespan.shutdown.complete", "lifespan.shutdown.failed"}:
+                await self.cache.aclose()
+            await send(message)
+
+        await self.app(scope, received, sent)
+
+
+class _Response:
+    """The application's `send`: holds the start until the policy has decided, then passes everything on at once."""
+
+    def __init__(self, recorder: Recorder, send: Send) -> None:
+        self.begun = False
+        self._recorder, self._send = recorder, send
+        self._instead = False
+        self._ended = False
+
+    async def __call__(self, message: Message) -> None:
+        match message["type"]:
+            case "http.response.start":
+                await self._start(message)
+            case "http.response.body":
+                if not self._instead:
+                    last = not message.get("more_body", False)
+                    if not self._ended:
+                        self._recorder.write(message.get("body", b""), last=last)
+                        self._ended = last
+                    await self._send(message)
+            case "http.response.pathsend" | "http.response.zerocopysend":
+                # A file that the server sends by itself passes unseen and hence unstored.
+                if not self._instead:
+                    self._recorder.close()
+                    await self._send(message)
+            case _:
+                if not self._instead:
+                    await self._send(message)
+
+    async def _start(self, message: Message) -> None:
+        fields = tuple((bytes(name).lower(), bytes(value)) for name, value in message.get("headers", ()))
+        begun = self._recorder.begin(message["status"], fields)
+        self.begun = True
+        if isinstance(begun, Answer):
+            self._instead = True
+            await _send(begun, self._send)
+        else:
+            await self._send({**message, "headers": list(begun)})
+
+
+def _request(scope: Scope) -> Request:
+    raw = scope.get("raw_path")
+    client = scope.get("client")
+    return Request(
+        method=scope["method"],
+        scheme=scope.get("scheme", "http"),
+        path=scope["path"].encode("utf-8", "surrogateescape") if raw is None else raw.partition(b"?")[0],
+        query=scope.get("query_string", b""),
+        fields=tuple(scope["headers"]),
+        raw=raw is not None,
+        client=client[0] if client else "",
+    )
+
+
+def _asked(scope: Scope, request: Request) -> Scope:
+    """The scope as the application is to see it."""
+    return {
+        **scope,
+        "method": request.method,
+        "query_string": request.query,
+        "headers": list(request.fields),
+    }
+
+
+async def _send(answer: Answer, send: Send) -> None:
+    await send({"type": "http.response.start", "status": answer.status, "headers": list(answer.fields)})
+    for piece in answer.body[:-1]:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": answer.body[-1] if answer.body else b""})
+
+
+async def _body(receive: Receive, most: int) -> bytes | None:
+    """A request's body, or `None` where it is longer than `most` bytes or the client went away."""
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > most:
+            return None
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+
+
+class _Nobody:
+    """The `receive` of a render that no client asked for: an empty body was sent, and nobody hangs up."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    async def __call__(self) -> Message:
+        if self._asked:
+            await asyncio.Event().wait()
+        self._asked = True
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+
+async def _nowhere(_: Any) -> None:  # noqa: ANN401 - any message
+    """The `send` of a render that no client waits for."""

@@ -1,0 +1,230 @@
+"""All options, checked when the object is built: a wrong one is named together with its value and what would be right."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field, fields, replace
+from ipaddress import ip_network
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Final, Literal, get_type_hints
+
+import msgspec
+
+from cms_cache_mw.core import cookies, keys
+from cms_cache_mw.core.rules import CMS, RFC, Rules
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
+PREFIX: Final = "CMS_CACHE_"
+SCOPES: Final = ("read", "purge")
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
+_TOKEN = re.compile(r"[!-~]{8,512}\Z")
+_FIELD = re.compile(r"[a-z0-9-]{1,64}\Z")
+_PATTERN = re.compile(r"[!#$%&'+.^_`|~0-9A-Za-z-]+\*?\Z")
+_LARGEST_MB: Final = 1_048_576
+
+
+class ConfigError(ValueError):
+    """An option that cannot be meant; the message names the option, its value and the accepted form."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """The options of a cache. Durations are in seconds, sizes in the unit of their name."""
+
+    redis_url: str | None = field(default=None, repr=False)
+    """Where the shared level and the purge clock live; `None` keeps everything in this process."""
+    redis_secret: str | None = field(default=None, repr=False)
+    """Authenticates what is stored in Redis (keyed BLAKE3)."""
+    redis_identity: Literal["info", "none"] = "info"
+    """How a replaced Redis is recognised; `none` for services that refuse INFO, which detects less."""
+    namespace: str = "cms"
+    """Prefix of all keys in Redis; caches with the same one share entries and purges."""
+    sites: dict[str, str] = field(default_factory=dict)
+    """Host to site. Where it is given, requests for other hosts bypass; otherwise each host name is its own site."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks whose X-Forwarded-Host decides the site."""
+
+    profile: Literal["cms", "rfc"] = "cms"
+    default_ttl: float = 300.0
+    """Freshness of pages that say nothing about it; `cms` profile."""
+    store_statuses: tuple[int, ...] = (200,)
+    """Statuses that the `cms` profile stores."""
+    stale_if_error: float = 3600.0
+    """How long past its freshness a page may stand in for a failing application."""
+    tag_headers: tuple[str, ...] = ("cache-tag", "surrogate-key", "xkey")
+    ignored_cookies: tuple[str, ...] = cookies.IGNORED
+    """Names, or prefixes that end in `*`, of cookies that no page is rendered from."""
+    keyed_cookies: tuple[str, ...] = ()
+    anonymous_cookies: tuple[str, ...] = cookies.ANONYMOUS
+    ignored_query: tuple[str, ...] = keys.IGNORED_QUERY
+
+    max_memory_mb: float = 64.0
+    max_items_per_type: int = 10_000
+    eviction_policy: Literal["lru"] = "lru"
+    memory_body_bytes: int = 262_144
+    """Larger bodies live in Redis only."""
+    max_body_bytes: int = 2_097_152
+    """Larger bodies are not stored."""
+
+    lease_seconds: float = 3.0
+    """How long a worker may serve from its cache after its last proof of being up to date; the same in all workers."""
+
+    admin_path: str = "/_cache"
+    admin_tokens: dict[str, str] = field(default_factory=dict, repr=False)
+    """Name to token. Without any there are no admin endpoints."""
+    admin_token: str | None = field(default=None, repr=False)
+    """Short for one token named `admin`."""
+
+    def __post_init__(self) -> None:
+        """Check every option, alone and together."""
+        for name, hint in _HINTS.items():
+            object.__setattr__(self, name, _typed(name, getattr(self, name), hint))
+        self._check_numbers()
+        self._check_names()
+        self._check_sites()
+        self._check_redis()
+        self._check_admin()
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Self:  # noqa: ANN401 - options of any type
+        """The options in `CMS_CACHE_…` variables, and those given by name, which win. Lists are separated by commas.
+
+        Raises `ConfigError` for a variable that names no option.
+        """
+        found: dict[str, Any] = {}
+        for variable, text in (os.environ if environ is None else environ).items():
+            if not variable.startswith(PREFIX):
+                continue
+            name = variable.removeprefix(PREFIX).lower()
+            if name not in _HINTS:
+                raise ConfigError(f"{variable}: there is no option {name!r}; the options are {', '.join(_HINTS)}")
+            found[name] = _parsed(variable, text, _HINTS[name])
+        return cls(**(found | options))
+
+    @property
+    def max_memory_bytes(self) -> int:
+        """The memory limit in bytes."""
+        return int(self.max_memory_mb * 1_048_576)
+
+    @property
+    def tokens(self) -> dict[str, str]:
+        """Name to token, the short form included."""
+        return ({"admin": self.admin_token} if self.admin_token else {}) | self.admin_tokens
+
+    def rules(self) -> Rules:
+        """The profile with these options."""
+        chosen = CMS if self.profile == "cms" else RFC
+        changed: dict[str, Any] = {
+            "max_body_bytes": self.max_body_bytes,
+            "tag_headers": frozenset(name.lower().encode() for name in self.tag_headers),
+        }
+        if self.profile == "cms":
+            changed |= {
+                "default_ttl": self.default_ttl,
+                "store_statuses": frozenset(self.store_statuses),
+                "stale_if_error": self.stale_if_error,
+            }
+        return replace(chosen, **changed)
+
+    def _check_numbers(self) -> None:
+        _between("default_ttl", self.default_ttl, 0, 31_536_000)
+        _between("stale_if_error", self.stale_if_error, 0, 31_536_000)
+        _between("max_memory_mb", self.max_memory_mb, 1, _LARGEST_MB)
+        _between("max_items_per_type", self.max_items_per_type, 1, 100_000_000)
+        _between("max_body_bytes", self.max_body_bytes, 1, self.max_memory_bytes, "max_memory_mb")
+        _between("memory_body_bytes", self.memory_body_bytes, 0, self.max_memory_bytes, "max_memory_mb")
+        _between("lease_seconds", self.lease_seconds, 0.2, 60)
+        for status in self.store_statuses:
+            if status not in {200, 203, 204, 300, 301, 302, 303, 307, 308, 404, 410}:
+                raise ConfigError(
+                    f"store_statuses={status}: one of 200, 203, 204, 300, 301, 302, 303, 307, 308, 404, 410"
+                )
+
+    def _check_names(self) -> None:
+        if not _NAME.match(self.namespace):
+            raise ConfigError(f"namespace={self.namespace!r}: 1 to 64 letters, digits, '.', '_' and '-', such as 'cms'")
+        for name in self.tag_headers:
+            if not _FIELD.match(name.lower()):
+                raise ConfigError(f"tag_headers={name!r}: a header name such as 'cache-tag'")
+        for option in ("ignored_cookies", "keyed_cookies", "anonymous_cookies", "ignored_query"):
+            for name in getattr(self, option):
+                if not _PATTERN.match(name):
+                    raise ConfigError(f"{option}={name!r}: a name such as 'currency', or a prefix such as '_ga_*'")
+
+    def _check_sites(self) -> None:
+        for host, site in self.sites.items():
+            if not host or any(char in host for char in "/ \t"):
+                raise ConfigError(
+                    f"sites={host!r}: a host such as 'www.example.org' or 'localhost:8000', without scheme"
+                )
+            if not _NAME.match(site):
+                raise ConfigError(f"sites={site!r}: a site is 1 to 64 letters, digits, '.', '_' and '-'")
+        for network in self.trusted_proxies:
+            try:
+                ip_network(network)
+            except ValueError as error:
+                raise ConfigError(f"trusted_proxies={network!r}: a network such as '10.0.0.0/8' ({error})") from None
+
+    def _check_redis(self) -> None:
+        if self.redis_url is not None and not self.redis_url.startswith(("redis://", "rediss://", "unix://")):
+            scheme = self.redis_url.partition("://")[0]
+            raise ConfigError(
+                f"redis_url={scheme + '://…'!r}: a URL such as redis://host:6379/0, rediss://… or unix:///path"
+            )
+        if self.redis_secret is not None and len(self.redis_secret) < 16:  # noqa: PLR2004
+            raise ConfigError("redis_secret=…: at least 16 characters")
+
+    def _check_admin(self) -> None:
+        if not self.admin_path.startswith("/") or len(self.admin_path) < 2 or self.admin_path.endswith("/"):  # noqa: PLR2004
+            raise ConfigError(f"admin_path={self.admin_path!r}: a path such as '/_cache', without a slash at the end")
+        if self.admin_token and "admin" in self.admin_tokens:
+            raise ConfigError("admin_token and admin_tokens['admin']: the first is short for the second, give one")
+        for name, token in self.tokens.items():
+            if not _NAME.match(name):
+                raise ConfigError(f"admin_tokens={name!r}: a name of 1 to 64 letters, digits, '.', '_' and '-'")
+            if not _TOKEN.match(token):
+                raise ConfigError(f"admin_tokens[{name!r}]=…: 8 to 512 visible ASCII characters")
+
+
+_HINTS: Final[dict[str, Any]] = {
+    name: hint for name, hint in get_type_hints(Config).items() if name in {option.name for option in fields(Config)}
+}
+
+
+def _typed(name: str, value: object, hint: Any) -> object:  # noqa: ANN401 - a type expression
+    if isinstance(value, float) and not isfinite(value):
+        raise ConfigError(f"{name}={value!r}: a finite number")
+    if isinstance(value, (list, set, frozenset)):
+        value = tuple(value)
+    try:
+        return msgspec.convert(value, hint)
+    except msgspec.ValidationError as error:
+        shown = "…" if "token" in name or "secret" in name or "url" in name else repr(value)
+        raise ConfigError(f"{name}={shown}: {error}") from None
+
+
+def _parsed(variable: str, text: str, hint: Any) -> object:  # noqa: ANN401 - a type expression
+    """A variable's text as the type of its option."""
+    shape = str(hint)
+    try:
+        if shape.startswith("tuple"):
+            parts = [part.strip() for part in text.split(",") if part.strip()]
+            return msgspec.convert(tuple(parts), hint, strict=False)
+        if shape.startswith("dict"):
+            if text.lstrip().startswith("{"):
+                return msgspec.json.decode(text, type=hint)
+            pairs = (part.partition("=") for part in text.split(",") if part.strip())
+            return {key.strip(): value.strip() for key, _, value in pairs}
+        return msgspec.convert(text, hint, strict=False)
+    except msgspec.MsgspecError as error:
+        raise ConfigError(f"{variable}={text!r}: {error}") from None
+
+
+def _between(name: str, value: float, low: float, high: float, what: str = "") -> None:
+    if not low <= value <= high:
+        limit = f"{high:g}" + (f", which is {what}" if what else "")
+        raise ConfigError(f"{name}={value!r}: between {low:g} and {limit}")

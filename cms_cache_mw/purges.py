@@ -1,0 +1,74 @@
+"""A purge call and its answer: done everywhere, recorded and certain in so many seconds, or not recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from cms_cache_mw.purge.barrier import Ticket
+    from cms_cache_mw.purge.worker import Worker
+    from cms_cache_mw.runtime import Runtime
+
+RECORDING: Final = 2.0
+"""Seconds a call waits at most for its purge to be recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Purge:
+    """What became of a purge. Only `done` promises that no worker serves what was rendered before it."""
+
+    state: Literal["done", "recorded", "unrecorded"]
+    seq: int
+    """Its number in the purge clock; 0 while it is not recorded."""
+    epoch: str
+    waited_ms: float
+    scope: Literal["everywhere", "process"]
+    """Whether it reaches all workers, or, without Redis, this process only."""
+    certain_in_ms: float = 0.0
+    """When a recorded purge is done at the latest."""
+    waiting_for: tuple[str, ...] = ()
+    """The workers that have not acknowledged it yet."""
+    evicted: tuple[str, ...] = ()
+    """The workers that did not answer for a whole lease and were unregistered."""
+    detail: str = ""
+    """Why it is not done."""
+
+    @property
+    def done(self) -> bool:
+        """Whether it is done everywhere it reaches."""
+        return self.state == "done"
+
+
+async def carried_out(
+    worker: Worker,
+    runtime: Runtime,
+    prints: Iterable[int],
+    *,
+    kind: Literal["hard", "soft"] = "hard",
+    grace: float = 0.0,
+    patience: float,
+    now: Callable[[], float],
+) -> Purge:
+    """Purge and wait up to `patience` seconds for it to be done. The purge goes on by itself when the caller goes away."""
+    ticket = worker.purge(prints, kind=kind, grace=grace)
+    await runtime.wait(ticket.recorded, min(patience, RECORDING) if patience else 0.05)
+    if ticket.recorded.done():
+        await runtime.wait(ticket.done, max(0.0, patience - (now() - ticket.began)))
+    return reported(ticket, worker, now())
+
+
+def reported(ticket: Ticket, worker: Worker, now: float) -> Purge:
+    """Where a purge stands."""
+    epoch = f"{ticket.epoch:016x}" if ticket.epoch else ""
+    if ticket.done.done():
+        return Purge("done", ticket.seq, epoch, ticket.waited * 1000, worker.scope, evicted=ticket.evicted)
+    waited = (now - ticket.began) * 1000
+    if not ticket.recorded.done():
+        detail = f"Redis did not record it ({ticket.trouble or 'no answer yet'}); this process keeps trying"
+        return Purge("unrecorded", 0, "", waited, worker.scope, detail=detail)
+    certain_in = max(0.0, (ticket.certain_at - now) * 1000)
+    detail = ticket.trouble or "not every worker has acknowledged it yet"
+    return Purge("recorded", ticket.seq, epoch, waited, worker.scope, certain_in, ticket.waiting_for, detail=detail)

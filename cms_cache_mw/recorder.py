@@ -1,0 +1,203 @@
+"""Stands between the application's answer and the server: forwards each chunk at once and keeps a copy of what may be stored.
+
+The start of the answer is held until the policy has decided; after that nothing waits. The entry is kept before the last
+chunk leaves, so that the next request hits, and the flight is landed whatever happens.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from cms_cache_mw.core import coding, vary
+from cms_cache_mw.core.entry import Entry
+from cms_cache_mw.core.keys import shown_path
+from cms_cache_mw.core.message import Head, combined
+from cms_cache_mw.core.policy import Fallback, Relay, after, failed, relayed
+from cms_cache_mw.core.status import Reason, append, write
+from cms_cache_mw.core.storing import Freshen, Store
+from cms_cache_mw.core.tags import TagError, implicit_prints, read_tags, tagging
+from cms_cache_mw.flight import NOTHING, Landing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cms_cache_mw.core.answer import Answer
+    from cms_cache_mw.core.keys import Asked
+    from cms_cache_mw.core.message import Fields, Request
+    from cms_cache_mw.engine import Engine
+
+_OF_THE_REQUEST: Final = frozenset(
+    {Reason.ANONYMOUS, Reason.REQUEST_NO_STORE, Reason.COLLECTING, Reason.INCOMPLETE, Reason.HEAD, Reason.RANGE}
+)
+"""Refusals that say nothing about the next request for the same key."""
+
+
+class Recorder:
+    """One request's way through the application. Whoever makes one closes it, in a `finally`.
+
+    `request` is what the application is to see. `asked` is what was looked for, or `None` for a request that bypasses;
+    `land` is told once what came of it.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        request: Request,
+        reason: Reason,
+        asked: Asked | None = None,
+        *,
+        entry: Entry | None = None,
+        land: Callable[[Landing], None] | None = None,
+    ) -> None:
+        self.request = request
+        self._engine, self._reason, self._asked, self._entry, self._land = engine, reason, asked, entry, land
+        self._began = engine.now()
+        # Before the application is called: what is purged from now on is purged for what it renders (purge-protocol 2.5).
+        self._token = engine.worker.clock.token
+        self._store: Store | None = None
+        self._tags: tuple[str, ...] = ()
+        self._status = 0
+        self._length: bytes | None = None
+        self._chunks: list[bytes] = []
+        self._size = 0
+
+    def begin(self, status: int, fields: Fields) -> Fields | Answer:
+        """The fields to send with the application's status, or an answer to send instead of what the application says."""
+        head = Head(status, fields)
+        if self._asked is None:
+            self._engine.passed(self.request, head, self._reason)
+            return append(relayed(fields, self._engine.rules), write(self._reason))
+        decision = self._decide(head, self._asked)
+        match decision:
+            case Store():
+                self._store, self._status, self._length = decision, status, head.value(b"content-length")
+                self._engine.count(self._reason)
+                return append(relayed(fields, self._engine.rules), write(self._reason, stored=True))
+            case Freshen():
+                return self._freshen(decision, self._asked, status)
+            case Fallback(entry=entry, reason=reason):
+                self._close(NOTHING)
+                return self._engine.present(entry, self._asked.request, write(reason, status))
+            case Relay(reason=reason, supersedes=supersedes):
+                if supersedes and self._entry:
+                    self._engine.levels.drop(self._asked.key, self._entry)
+                self._give_up(reason)
+                self._engine.count(self._reason)
+                return append(relayed(fields, self._engine.rules), write(self._reason, detail=reason))
+
+    def write(self, chunk: bytes, *, last: bool) -> None:
+        """Note a chunk before it is forwarded."""
+        if self._store is None:
+            return None
+        if not self._engine.collect(len(chunk)):
+            return self._give_up(Reason.COLLECTING)
+        self._chunks.append(chunk)
+        self._size += len(chunk)
+        if self._size > self._engine.rules.max_body_bytes:
+            return self._give_up(Reason.TOO_LARGE)
+        return self._finish() if last else None
+
+    def fail(self) -> Answer | None:
+        """The answer to give in place of none: the application raised before it began."""
+        if self._asked is None or self._entry is None:
+            return None
+        fallback = failed(self._asked.request, self._entry, self._engine.rules, self._engine.now())
+        if fallback is None:
+            return None
+        return self._engine.present(fallback.entry, self._asked.request, write(fallback.reason))
+
+    def close(self) -> None:
+        """Land the flight, if that did not happen before, and give back what was collected."""
+        if self._store is not None:
+            self._give_up(Reason.INCOMPLETE)
+        self._close(NOTHING)
+
+    def _decide(self, head: Head, asked: Asked) -> Store | Freshen | Fallback | Relay:
+        rules = self._engine.rules
+        try:
+            self._tags = read_tags(head.fields, rules.tag_headers)
+            unreadable = False
+        except TagError as error:
+            self._engine.warn_tags(asked, error)
+            unreadable = True
+        now = self._engine.now()
+        decision = after(
+            asked.request,
+            head,
+            rules,
+            now,
+            self._engine.wall(),
+            delay=now - self._began,
+            entry=self._entry,
+            tagged=bool(self._tags),
+            anonymous=asked.anonymous,
+        )
+        # An entry without its tags could never be purged.
+        return Relay(Reason.TAGS) if unreadable and isinstance(decision, Store) else decision
+
+    def _freshen(self, decision: Freshen, asked: Asked, status: int) -> Answer:
+        assert self._entry is not None
+        entry = self._made(self._entry.status, decision, self._entry.body, asked)
+        if decision.refused:
+            self._engine.levels.drop(asked.key, self._entry)
+            self._close(Landing(uncacheable=True))
+        else:
+            self._engine.keep(asked.key, entry, decision.vary)
+            self._close(Landing(entry))
+        item = write(decision.reason, status, decision.refused, stored=decision.refused is None)
+        return self._engine.present(entry, asked.request, item)
+
+    def _finish(self) -> None:
+        assert self._store is not None
+        assert self._asked is not None
+        store, self._store = self._store, None
+        body = b"".join(self._chunks)
+        self._release()
+        if self._length is not None and self._length.strip() != b"%d" % len(body):
+            self._engine.count(Reason.INCOMPLETE)
+            return self._close(NOTHING)
+        entry = self._made(self._status, store, body, self._asked)
+        self._engine.keep(self._asked.key, entry, store.vary)
+        return self._close(Landing(entry))
+
+    def _made(self, status: int, store: Store | Freshen, body: bytes, asked: Asked) -> Entry:
+        """The entry, dated from before its render began."""
+        engine, now = self._engine, self._engine.now()
+        path = shown_path(asked.request)
+        query = asked.request.query.decode("latin-1")
+        names = self._tags or (self._entry.tags if isinstance(store, Freshen) and self._entry else ())
+        language = (combined(store.fields, b"content-language") or b"").decode("latin-1").strip()
+        tags = tagging(names, implicit_prints(asked.site, path, query), language)
+        return Entry(
+            status=status,
+            fields=coding.finished(store.fields, body, encodable=False),
+            body=body,
+            freshness=store.freshness,
+            born=now - store.age,
+            epoch=self._token.epoch,
+            base=self._token.pos,
+            prints=tags.prints,
+            tags=tags.names,
+            site=asked.site,
+            url=path + (f"?{query}" if query else ""),
+            variant=vary.variant(asked.request, store.vary, engine.rules),
+            render_ms=(now - self._began) * 1000,
+        )
+
+    def _give_up(self, reason: Reason) -> None:
+        assert self._asked is not None
+        self._store = None
+        self._release()
+        self._engine.count(reason)
+        if reason not in _OF_THE_REQUEST:
+            self._engine.note_uncacheable(self._asked.key)
+        self._close(Landing(uncacheable=reason is not Reason.INCOMPLETE))
+
+    def _release(self) -> None:
+        self._engine.collect(-self._size)
+        self._chunks, self._size = [], 0
+
+    def _close(self, landing: Landing) -> None:
+        land, self._land = self._land, None
+        if land:
+            land(landing)
