@@ -67,6 +67,8 @@ class Entry:
     """The body in other content codings, by name."""
     size: int = 0
     """Bytes it is charged with in memory."""
+    hits: int = 0
+    """How often it was served by this worker."""
 
     def age(self, now: float) -> float:
         """Its current age in seconds (RFC 9111 §4.2.3)."""

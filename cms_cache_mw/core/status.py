@@ -75,6 +75,8 @@ class Reason(StrEnum):
     OFF = "off", "bypass", "the cache is switched off for this request"
     UNSURE = "unsure", "bypass", "this worker cannot prove that it knows of every purge"
 
+    FAULT = "fault", "bypass", "the cache itself failed; the log says how"
+
     # Made of a stored response and an answer of the application.
     REVALIDATED = "revalidated", "stale", "the application confirmed the stored response"
     MISMATCH = "mismatch", "stale", "the application confirmed another response than the stored one"
