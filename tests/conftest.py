@@ -1,4 +1,4 @@
-"""Fixtures for every test, and the order that each must leave behind: no thread, no task, no warning in the log."""
+"""Fixtures for every test, and the order that each must leave behind: no thread, task, flight or log warning."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from cms_cache_mw.flight import Flights
 from tests.support.clock import Clock
 from tests.support.server import INSTALL_REDIS, Kind, Server, binary
 
@@ -73,6 +74,23 @@ async def _tasks_ended() -> AsyncIterator[None]:
         _, pending = await asyncio.wait(tasks, timeout=PATIENCE)
         if pending:
             pytest.fail(f"tasks still running after the test: {[task.get_coro() for task in pending]}", pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def no_flight_left(monkeypatch: pytest.MonkeyPatch, no_task_left: None) -> Iterator[None]:
+    """Fail a test after which some cache still has a render under way or somebody waiting for one."""
+    begun: list[Flights] = []
+
+    class Remembered(Flights):
+        def __init__(self) -> None:
+            super().__init__()
+            begun.append(self)
+
+    monkeypatch.setattr("cms_cache_mw.cache.Flights", Remembered)
+    yield
+    open_flights = sum(flights.open for flights in begun)
+    if open_flights:
+        pytest.fail(f"{open_flights} flights still open after the test", pytrace=False)
 
 
 class _Warnings(logging.Handler):
