@@ -12,12 +12,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 HUES = 9
+# Neighbours in the menu should not look alike; what is not listed gets a palette by its hash.
+CHOSEN = {
+    "text": 6, "data": 2, "files": 7, "network": 0, "concurrency": 1, "tools": 4, "desktop": 8, "runtime": 3,
+    "statements": 6, "expressions": 4, "model": 7, "builtins": 1, "exceptions": 0,
+}  # fmt: skip
 WIDTH, HEIGHT = 320, 180
 
 
 def hue(name: str) -> int:
     """Which of the style sheet's palettes belongs to `name`."""
-    return hashlib.blake2b(name.encode(), digest_size=2).digest()[0] % HUES
+    return CHOSEN.get(name, hashlib.blake2b(name.encode(), digest_size=2).digest()[0] % HUES)
 
 
 def cover(name: str, palette: str) -> Markup:
@@ -51,7 +56,7 @@ def _waves(seed: bytes) -> str:
     for number in range(6):
         height, swing = 24 + number * 28, 8 + seed[number + 1] % 26
         waves.append(
-            f'<path class="line tone-{number % 3}" d="M-10 {height}q42.5 -{swing} 85 0t85 0t85 0t85 0"'
+            f'<path class="line tone-{number % 3}" d="M-10 {height}q42.5 -{swing} 85 0t85 0t85 0t85 0t85 0"'
             f' transform="translate({-(seed[number + 8] % 60)} 0)"/>'
         )
     return "".join(waves)
@@ -69,7 +74,7 @@ def _tiles(seed: bytes) -> str:
 
 
 def _orbit(seed: bytes) -> str:
-    count, turn = 5 + seed[1] % 7, seed[2] / 40
+    count, turn = 5 + seed[1] % 4 * 2, seed[2] / 40
     points = [
         (160 + 118 * math.cos(turn + 6.2832 * n / count), 90 + 66 * math.sin(turn + 6.2832 * n / count))
         for n in range(count)

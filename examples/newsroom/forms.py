@@ -195,7 +195,7 @@ class TemplateForm:
                 try:
                     self.press.trial(db, here, page, source)
                 except TEMPLATE_FAULTS as fault:
-                    return f"{_place(fault)}{type(fault).__name__}: {fault}. Tried on /{language}/{page.path}."
+                    return f"{_place(fault)}{type(fault).__name__}: {fault} (tried on /{language}/{page.path})"
         return None
 
 

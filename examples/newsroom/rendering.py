@@ -180,7 +180,7 @@ def sandbox() -> ImmutableSandboxedEnvironment:
     )  # fmt: skip
     environment.globals.update(names=NAMES, mottos=MOTTO, languages=LANGUAGES, pid=os.getpid, now=_now)
     environment.globals.update(page_size=PAGE_SIZE, most_results=RESULTS)
-    environment.filters.update(passage=_passage, rfc_date=_rfc_date, urlpath=quote)
+    environment.filters.update(dotted=_dotted, passage=_passage, rfc_date=_rfc_date, urlpath=quote)
     return environment
 
 
@@ -190,6 +190,11 @@ def _now() -> str:
 
 def _passage(result: Result) -> Markup:
     return Markup(str(escape(result.passage)).replace("\x02", "<mark>").replace("\x03", "</mark>"))
+
+
+def _dotted(name: str) -> Markup:
+    """A dotted name that may break after its dots."""
+    return Markup(".<wbr>").join(name.split("."))
 
 
 def _rfc_date(day: str) -> str:

@@ -78,6 +78,7 @@ _PARAGRAPH_OF_ONE = re.compile(r"<p>\s*(\[\[block:[a-z0-9-]{1,60}\]\])\s*</p>")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 _HEADING = re.compile(r"<h2(?: id=\"([^\"]*)\")?>(.*?)</h2>", re.DOTALL)
 _SITE_LINK = re.compile(r'(<a\b[^>]*? href=)"(newsroom|docs):/([^"]*)"')
+_INLINE_TAG = re.compile(rf"</?(?:{'|'.join(sorted(INLINE - VOID))})\b[^>]*>")
 _TAG = re.compile(r"<[^>]*>")
 
 
@@ -134,7 +135,7 @@ def clean(html: str) -> str:
 
 def plain(html: str) -> str:
     """The text of clean HTML, for searching."""
-    return " ".join(unescape(_TAG.sub(" ", html)).split())
+    return " ".join(unescape(_TAG.sub(" ", _INLINE_TAG.sub("", html))).split())
 
 
 def blocks_in(html: str) -> list[str]:

@@ -149,6 +149,7 @@ def _furnish(db: sqlite3.Connection) -> None:
 
 
 def _fill(db: sqlite3.Connection, site: str, sections: tuple[Section, ...], stories: list[Article]) -> None:
+    days = _days(stories)
     front = _page(db, NewPage(site, None, "", "", "landing", NEWEST, FRONT[site]))
     _place(db, front, "latest", "contact")
     for section in sections:
@@ -159,7 +160,7 @@ def _fill(db: sqlite3.Connection, site: str, sections: tuple[Section, ...], stor
         for story in [story for story in stories if story.section == section.slug]:
             path = f"{section.slug}/{story.slug}"
             story_texts = {"en": story.en, "de": story.de}
-            leaf = NewPage(site, shelf, story.slug, path, "article", _day(story.slug), story_texts)
+            leaf = NewPage(site, shelf, story.slug, path, "article", days[story.slug], story_texts)
             pages.append(_page(db, leaf))
             _place(db, pages[-1], *BY_SECTION.get(section.slug, ()))
         for number, page in enumerate(pages):
@@ -197,7 +198,13 @@ def _deal_notice(db: sqlite3.Connection) -> None:
         _place(db, page, "notice")
 
 
-def _day(slug: str) -> date:
-    """A day within the last two years, another for each article."""
-    digest = hashlib.blake2b(slug.encode(), digest_size=4, person=b"day").digest()
-    return NEWEST - timedelta(days=int.from_bytes(digest) % 730)
+def _days(stories: list[Article]) -> dict[str, date]:
+    """A day for each article, two days apart: drawn by lot, in which a long article has more tickets than a short one."""
+
+    def ticket(story: Article) -> float:
+        digest = hashlib.blake2b(story.slug.encode(), digest_size=8, person=b"day").digest()
+        chance = (int.from_bytes(digest) + 1) / 2**64
+        return float(-(chance ** (2000 / (len(story.en.body) + 100))))
+
+    ranked = sorted(stories, key=lambda story: (ticket(story), story.slug))
+    return {story.slug: NEWEST - timedelta(days=2 * place) for place, story in enumerate(ranked)}

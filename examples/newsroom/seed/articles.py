@@ -21,6 +21,12 @@ LISTED = 40
 MEMBERS = 24
 SHOWN = 3
 
+_NO_HEADLINE = re.compile(r"Variables|Usage|Arguments|Attributes|Example|Here|Args|Note|This object|x\.|[^\w\"]")
+_OPENING = re.compile(r"(?:This module(?:'s)?|This class|The functions in this module)\s+(?=\w)")
+_OWN_NAME = re.compile(
+    r"(?:The )?(?:[Mm]odule )?([\w.]+?)(?:\.py)?(?: module)?\s*(?:\n[=~*-]+\s*(?:\n|$)|(?:--?|—|:)\s+(?=\S))"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Story:
@@ -44,8 +50,9 @@ class Article:
 def about_module(module: Module, section: str) -> Article:
     """The article on a module."""
     headline = HEADLINES.get(module.name) or _headline(module.doc, module.name) or f"What is in {module.name}"
-    english = [_lead(module, "en"), prose.html(_without_own_name(module.doc, module.name))]
-    german = [_lead(module, "de"), _quoted(prose.html(_without_own_name(module.doc, module.name)))]
+    doc = _without_own_name(module.doc, module.name)
+    english = [_lead(module, "en"), prose.html(prose.without_first_sentence(doc, headline))]
+    german = [_lead(module, "de"), _quoted(prose.html(doc))]
     for language, out in (("en", english), ("de", german)):
         out += [
             _functions(module.functions, LABELS[language]["functions_title"], language),
@@ -62,7 +69,7 @@ def about_module(module: Module, section: str) -> Article:
 
 def about_class(owner: str, one: Class, section: str) -> Article:
     """The article on a class of a module."""
-    name = f"{owner}.{one.name}"
+    name = one.name if owner == "builtins" else f"{owner}.{one.name}"
     headline = _headline(one.doc, one.name) or f"A close look at {one.name}"
     base_en = f" It builds on <code>{escape(', '.join(one.bases))}</code>." if one.bases else ""
     base_de = f" Grundlage ist <code>{escape(', '.join(one.bases))}</code>." if one.bases else ""
@@ -72,16 +79,23 @@ def about_class(owner: str, one: Class, section: str) -> Article:
         else f"<code>{owner}</code>"
     )
     n = len(one.methods)
+    kin = one.bases[0] if one.bases else "object"
+    teaser_en = (
+        f"{one.name} from {owner}, with {_many(n, 'method', 'methods')} explained." if n else f"A kind of {kin}."
+    )
+    teaser_de = (
+        f"{one.name} aus {owner}: {_many(n, 'Methode', 'Methoden', 'eine')} im Überblick." if n else f"Eine Art {kin}."
+    )
     english = f'<p class="lead">The class <code>{one.name}</code> lives in {link} and has {_many(n, "public method", "public methods")}.{base_en}</p>'
     german = f'<p class="lead">Die Klasse <code>{one.name}</code> wohnt in {link} und hat {_many(n, "öffentliche Methode", "öffentliche Methoden", "eine")}.{base_de}</p>'
-    doc = prose.html(one.doc)
+    doc = prose.html(prose.without_first_sentence(one.doc, headline))
     return Article(
         name,
         section,
-        Story(headline, f"{one.name} from {owner}, with {_many(n, 'method', 'methods')} explained.",
+        Story(headline, teaser_en,
               "\n".join([english, doc, _functions(one.methods, "Methods", "en")])),
-        Story(f"Die Klasse {one.name} im Porträt", f"{one.name} aus {owner}: {_many(n, 'Methode', 'Methoden', 'eine')} in der Einzelkritik.",
-              "\n".join([german, _quoted(doc), _functions(one.methods, "Methoden", "de")])),
+        Story(f"Die Klasse {one.name} im Porträt", teaser_de,
+              "\n".join([german, _quoted(prose.html(one.doc)), _functions(one.methods, "Methoden", "de")])),
     )  # fmt: skip
 
 
@@ -90,13 +104,13 @@ def about_topic(name: str, text: str, section: str) -> Article:
     title, _, rest = text.strip().partition("\n")
     title = title.replace('"', "").strip()
     body = prose.html(re.sub(r"^\*+\n", "", rest), quoted_code=True)
-    teaser = prose.first_sentence(re.sub(r"^\*+\n", "", rest).replace('"', ""), 180)
+    teaser = _topic_teaser(re.sub(r"^\*+\n", "", rest).replace('"', ""))
     minutes = max(1, len(text.split()) // 220)
     note = '<p class="lead">Aus dem Referenzhandbuch der Sprache. Der Text liegt nur auf Englisch vor.</p>'
     return Article(
         name,
         section,
-        Story(title, f"{teaser}." if teaser and not teaser.endswith("…") else teaser, body),
+        Story(title, teaser, body),
         Story(
             GERMAN_TOPICS.get(name, f"Nachgeschlagen: {title}"),
             f"Lesezeit: {_many(minutes, 'Minute', 'Minuten', 'eine')}.",
@@ -108,20 +122,28 @@ def about_topic(name: str, text: str, section: str) -> Article:
 NEWSROOM_SLUGS = frozenset(("text", "data", "files", "network", "concurrency", "tools", "desktop", "runtime"))
 
 
+def _topic_teaser(text: str) -> str:
+    """The first sentence of a topic that is one: grammar rules and signatures are not."""
+    for paragraph in re.split(r"\n\s*\n", text):
+        if "::=" not in paragraph and len(paragraph.split()) >= prose.FEWEST_WORDS:
+            line = prose.first_sentence(paragraph, 140)
+            return line if line.endswith("…") else f"{line}."
+    return ""
+
+
 def _headline(doc: str, name: str) -> str:
-    line = prose.first_sentence(_without_own_name(doc, name))
-    line = re.sub(
-        r"^(?:This module(?:'s)?|This class|The functions in this module) (\w)", lambda found: found[1].upper(), line
-    )
-    return line[:1].upper() + line[1:]
+    """The first sentence near the top of a docstring that can stand alone, or nothing."""
+    for paragraph in re.split(r"\n\s*\n", _without_own_name(doc, name))[:3]:
+        line = _OPENING.sub("", prose.first_sentence(paragraph))
+        if line and not line.endswith("…") and not _NO_HEADLINE.match(line) and "->" not in line and ">>>" not in line:
+            return line[:1].upper() + line[1:]
+    return ""
 
 
 def _without_own_name(doc: str, name: str) -> str:
-    """A docstring without "Module x -- " or "x.py - " at its head, and without a heading that only repeats the name."""
-    short = re.escape(name.rpartition(".")[2])
-    full = re.escape(name)
-    doc = re.sub(rf"^(?:The )?(?:[Mm]odule )?(?:{full}|{short})(?:\.py)?(?: module)?\s*\n[=~*-]+\s*\n", "", doc)
-    return re.sub(rf"^(?:[Mm]odule )?(?:{full}|{short})(?:\.py)?(?: module)?\s*(?:--?|—|:)\s+(?=\S)", "", doc)
+    """A docstring without "Module x -- ", "x.py - " or a heading that only repeats the name."""
+    found = _OWN_NAME.match(doc)
+    return doc[found.end() :] if found and found[1] in {name, name.rpartition(".")[2]} else doc
 
 
 def _lead(module: Module, language: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
 import re
 import sysconfig
 from dataclasses import dataclass, field
@@ -90,12 +91,18 @@ def modules() -> list[Module]:
 
 def _written_in_python() -> Iterator[Module]:
     root = Path(sysconfig.get_path("stdlib"))
-    for path in sorted(root.rglob("*.py")):
-        parts = path.relative_to(root).with_suffix("").parts
-        if parts[-1] == "__init__":
-            parts = parts[:-1]
-        if parts and not any(part in SKIPPED or part.startswith(("_", "config-")) for part in parts):
-            yield _parsed(".".join(parts), path, "/".join(path.relative_to(root).parts))
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if _is_public(name)]
+        for path in (Path(folder, file) for file in files if file.endswith(".py")):
+            parts = path.relative_to(root).parts
+            if path.stem == "__init__" and parts[:-1]:
+                yield _parsed(".".join(parts[:-1]), path, "/".join(parts))
+            elif _is_public(path.stem):
+                yield _parsed(".".join((*parts[:-1], path.stem)), path, "/".join(parts))
+
+
+def _is_public(name: str) -> bool:
+    return name not in SKIPPED and not name.startswith(("_", "config-"))
 
 
 def _parsed(name: str, path: Path, file: str) -> Module:

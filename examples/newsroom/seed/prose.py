@@ -149,7 +149,7 @@ def _mixed(lines: list[str], quoted_code: bool) -> list[str]:  # noqa: FBT001
             parts.append(
                 f"<pre><code>{escape(textwrap.dedent(text), quote=False)}</code></pre>"
                 if code
-                else f"<p>{inline(text, quoted_code=quoted_code)}</p>"
+                else f"<p>{inline(_one_colon(text), quoted_code=quoted_code)}</p>"
             )
             run = []
         code = is_code
@@ -157,10 +157,21 @@ def _mixed(lines: list[str], quoted_code: bool) -> list[str]:  # noqa: FBT001
     return parts
 
 
+def _one_colon(text: str) -> str:
+    """A paragraph that announces a listing: reStructuredText writes two colons and prints one."""
+    return text.removesuffix(":") if text.endswith("::") else text
+
+
+def without_first_sentence(text: str, sentence: str) -> str:
+    """A docstring without its first paragraph, where that is `sentence` and nothing else."""
+    first, _, rest = text.strip().partition("\n\n")
+    return rest if " ".join(first.split()).strip(" .:").lower() == sentence.lower() else text
+
+
 def first_sentence(text: str, limit: int = 110) -> str:
     """The first sentence of a docstring on one line, without its full stop; empty where there is none that fits."""
     paragraph = re.split(r"\n\s*\n", text.strip())[0]
-    line = " ".join(paragraph.split()).replace("``", "")
+    line = re.sub(r"<https?:[^>]*> ?|``|\*(?=\w)|(?<=\w)\*|[=~-]{4,}", "", " ".join(paragraph.split()))
     sentence = re.split(r"(?<=[^.\s]{3})\.(?:\s|$)|(?<=\S): ", line)[0].strip(" .:")
     if len(sentence) > limit:
         sentence = sentence[:limit].rsplit(" ", 1)[0].rstrip(" ,;(") + " …"

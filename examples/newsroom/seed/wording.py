@@ -4,6 +4,16 @@ from __future__ import annotations
 
 # Modules that explain themselves at length elsewhere, and have no docstring.
 HEADLINES = {
+    "collections": "More than lists and dictionaries",
+    "importlib": "The import statement, written in Python",
+    "importlib.metadata": "What an installed package says of itself",
+    "json": "JavaScript Object Notation",
+    "opcode": "The byte codes by name and number",
+    "platform": "What am I running on?",
+    "secrets": "Random numbers for keeping secrets",
+    "sqlite3": "A database in the box",
+    "sys": "The switchboard of the interpreter",
+    "unittest": "A framework for unit tests",
     "collections.abc": "Abstract base classes for containers",
     "contextvars": "Variables that belong to a context",
     "dataclasses": "Classes that write their own methods",
