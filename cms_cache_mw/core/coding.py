@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from blake3 import blake3
 
 from cms_cache_mw.core.fields import directives, elements
-from cms_cache_mw.core.message import lines
+from cms_cache_mw.core.message import lines, without
 from cms_cache_mw.core.vary import weight
 
 if TYPE_CHECKING:
@@ -100,14 +100,17 @@ def own_tag(body: bytes) -> bytes:
 
 def finished(fields: Fields, body: bytes, *, encodable: bool, status: int = 200) -> Fields:
     """The fields of a complete response as an entry has them: its length, its entity tag, and Vary where it gets encoded."""
-    done = [field for field in fields if field[0] != b"content-length"]
+    done = without(fields, {b"content-length"})
     if status == _NO_CONTENT:
-        return tuple(done)
+        return done
     if not lines(fields, b"etag"):
-        done.append((b"etag", own_tag(body)))
-    if encodable and not _varies(fields):
-        done.append((b"vary", b"Accept-Encoding"))
-    return (*done, (b"content-length", b"%d" % len(body)))
+        done += ((b"etag", own_tag(body)),)
+    return (*(varied(done) if encodable else done), (b"content-length", b"%d" % len(body)))
+
+
+def varied(fields: Fields) -> Fields:
+    """The fields with Accept-Encoding in Vary."""
+    return fields if _varies(fields) else (*fields, (b"vary", b"Accept-Encoding"))
 
 
 def _varies(fields: Fields) -> bool:

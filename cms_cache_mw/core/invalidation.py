@@ -54,6 +54,13 @@ def _origin(scheme: str, host: str | None, port: int | None) -> tuple[str, str |
     return scheme, host, port or _PORTS.get(scheme)
 
 
+def origin(request: Request) -> str:
+    """Scheme, host and port of a request, in one spelling for each origin."""
+    host = (request.value(b"host") or b"").decode("latin-1").lower()
+    port = f":{_PORTS.get(request.scheme)}"
+    return f"{request.scheme}://{host.removesuffix(port)}"
+
+
 def groups(head: Head) -> tuple[str, ...]:
     """The groups that a response belongs to on its origin (RFC 9875 §2)."""
     return strings(b",".join(head.lines(b"cache-groups")))

@@ -110,7 +110,7 @@ class Reason(StrEnum):
 
 
 def _parameters(reason: Reason, status: int, detail: Reason | None, *, stored: bool, collapsed: bool) -> list[str]:
-    written = [f"fwd={reason.fwd}"]
+    written = [f"fwd={reason.fwd}"] if reason.fwd else []
     if status:
         written.append(f"fwd-status={status}")
     if stored:

@@ -13,7 +13,7 @@ import pytest
 
 from cms_cache_mw.core.answer import select
 from cms_cache_mw.core.entry import Freshness
-from cms_cache_mw.core.invalidation import groups, invalidated, invalidated_groups
+from cms_cache_mw.core.invalidation import groups, invalidated, invalidated_groups, origin
 from cms_cache_mw.core.message import combined
 from cms_cache_mw.core.policy import (
     After,
@@ -168,6 +168,7 @@ LIFETIMES: list[tuple[str, Lines, float]] = [
     ("RFC9213 2.1 a value of another type is not converted", ['CDN-Cache-Control: max-age="60"', "Cache-Control: max-age=5"], 0),
     ("RFC9213 2.1 a decimal is not converted", ["CDN-Cache-Control: max-age=60.0", "Cache-Control: max-age=5"], 0),
     ("RFC9213 2.1 a negative number", ["CDN-Cache-Control: max-age=-60", "Cache-Control: max-age=5"], 0),
+    ("RFC9213 2.1 a token is not converted", ["CDN-Cache-Control: max-age=a", "Cache-Control: max-age=5"], 0),
     ("RFC9213 2.1 a directive that is false is not there", ["CDN-Cache-Control: max-age=60, no-store=?0"], 60),
     ("Edge Architecture 4.1 Surrogate-Control before Cache-Control", ["Surrogate-Control: max-age=60", "Cache-Control: max-age=1"], 60),
     ("Edge Architecture 4.1 content alone is no control", ['Surrogate-Control: content="ESI/1.0"', "Cache-Control: max-age=60"], 60),
@@ -401,6 +402,12 @@ def test_named_fields_are_not_stored(name: str) -> None:
 
     assert not {name for name, _ in entry.fields} & {b"x-a", b"x-b", b"x-c"}
     assert (b"x-d", b"4") in entry.fields
+
+
+@pytest.mark.parametrize("value", ['no-cache="x-a"', 'private="X-A"'])
+def test_fields_named_by_a_targeted_field_are_not_stored(value: str) -> None:
+    """RFC 9213 §2.1: in a structured field the names are a string."""
+    assert b"x-a" not in dict(stored(f"CDN-Cache-Control: max-age=60, {value}", "X-A: 1").fields)
 
 
 END_TO_END = [
@@ -661,6 +668,13 @@ def test_invalidation_without_host() -> None:
     asked = replace(request(method="POST"), fields=())
 
     assert invalidated(asked, head("Location: /b")) == (b"/page",)
+
+
+def test_origin() -> None:
+    """RFC 9110 §4.3.1: an origin has one spelling."""
+    assert origin(request()) == "https://example.org"
+    assert origin(replace(request(), fields=fields("Host: EXAMPLE.org:443"))) == "https://example.org"
+    assert origin(replace(request(), fields=fields("Host: example.org:8443"))) == "https://example.org:8443"
 
 
 GROUPS: list[tuple[str, str, int, list[str]]] = [
