@@ -9,7 +9,7 @@ from cms_cache_mw.admin.api import Admin
 from cms_cache_mw.cache import Cache
 from cms_cache_mw.core.answer import Answer
 from cms_cache_mw.core.message import Request
-from cms_cache_mw.engine import Sought, Stale
+from cms_cache_mw.engine import Stale
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -36,10 +36,7 @@ class CacheMiddleware:
             answer = await self._admin.answer(request, await _body(receive, self._admin.max_body_bytes))
             return await _send(answer, send)
         self.cache.start()
-        engine = self.cache.engine
-        step = engine.lookup(request)
-        if isinstance(step, Sought):
-            step = await engine.fetch(step)
+        step = await self.cache.engine.step(request)
         if isinstance(step, Answer):
             return await _send(step, send)
         if isinstance(step, Stale):
@@ -52,12 +49,13 @@ class CacheMiddleware:
         """Let the application answer through the recorder."""
         response = _Response(recorder, send)
         try:
-            await self.app(_asked(scope, recorder.request), receive, response)
-        except Exception:
-            answer = None if response.begun else recorder.fail()
-            if answer is None:
-                raise
-            await _send(answer, send)
+            try:
+                await self.app(_asked(scope, recorder.request), receive, response)
+            except Exception:
+                if not await response.fall_back():
+                    raise
+            else:
+                await response.fall_back()
         finally:
             recorder.close()
 
@@ -84,7 +82,7 @@ class _Response:
     """The application's `send`: holds the start until the policy has decided, then passes everything on at once."""
 
     def __init__(self, recorder: Recorder, send: Send) -> None:
-        self.begun = False
+        self._begun = False
         self._recorder, self._send = recorder, send
         self._instead = False
         self._ended = False
@@ -94,12 +92,7 @@ class _Response:
             case "http.response.start":
                 await self._start(message)
             case "http.response.body":
-                if not self._instead:
-                    last = not message.get("more_body", False)
-                    if not self._ended:
-                        self._recorder.write(message.get("body", b""), last=last)
-                        self._ended = last
-                    await self._send(message)
+                await self._chunk(message)
             case "http.response.pathsend" | "http.response.zerocopysend":
                 # A file that the server sends by itself passes unseen and hence unstored.
                 if not self._instead:
@@ -109,10 +102,28 @@ class _Response:
                 if not self._instead:
                     await self._send(message)
 
+    async def fall_back(self) -> bool:
+        """Answer in place of an application that gave no answer, where something stored may stand in for it."""
+        answer = None if self._begun else self._recorder.fail()
+        if answer is None:
+            return False
+        self._begun = True
+        await _send(answer, self._send)
+        return True
+
+    async def _chunk(self, message: Message) -> None:
+        last = not message.get("more_body", False)
+        if not self._ended:
+            self._ended = last
+            chunk = bytes(message.get("body", b""))
+            message = {**message, "body": self._recorder.write(chunk, last=last)}
+        if not self._instead:
+            await self._send(message)
+
     async def _start(self, message: Message) -> None:
         fields = tuple((bytes(name).lower(), bytes(value)) for name, value in message.get("headers", ()))
         begun = self._recorder.begin(message["status"], fields)
-        self.begun = True
+        self._begun = True
         if isinstance(begun, Answer):
             self._instead = True
             await _send(begun, self._send)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 import weakref
+from importlib import import_module
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from cms_cache_mw.core.target import Target
 from cms_cache_mw.engine import Engine
 from cms_cache_mw.flight import Flights
 from cms_cache_mw.levels import Levels
+from cms_cache_mw.outdated import Outdated
 from cms_cache_mw.purge.worker import Worker
 from cms_cache_mw.purges import Purge, carried_out
 from cms_cache_mw.runtime import Loop
@@ -26,6 +28,7 @@ from cms_cache_mw.stores.guard import Breaker
 from cms_cache_mw.stores.memory import Memory
 from cms_cache_mw.stores.shared import LoopShared
 from cms_cache_mw.stores.ticker import boottime
+from cms_cache_mw.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -50,7 +53,7 @@ class Cache:
         self.worker: Worker
         if self.config.redis_url:
             # Importing it takes longer than the first request waits for a lease.
-            import redis.asyncio  # noqa: PLC0415
+            import_module("redis.asyncio")
         self._assemble()
         os.register_at_fork(after_in_child=_forked(weakref.ref(self)))
 
@@ -96,14 +99,14 @@ class Cache:
         state, now = self.worker.clock.state, self._now()
         return {
             "pid": os.getpid(),
-            "answers": dict(self.engine.counts),
-            "bypass_cookies": dict(self.engine.cookies.most_common(20)),
+            "answers": dict(self.tally.answers),
+            "bypass_cookies": dict(self.tally.cookies.most_common(20)),
             "memory": {
                 "bytes": self.memory.bytes,
                 "max_bytes": self.memory.max_bytes,
                 "entries": self.memory.items,
                 "evictions": self.memory.evictions,
-                "collecting_bytes": self.engine.collected,
+                "collecting_bytes": self.tally.collected,
             },
             "clock": {
                 "scope": self.worker.scope,
@@ -142,6 +145,7 @@ class Cache:
         )
         self.breaker = Breaker(self._now)
         self.runtime = Loop()
+        self.tally = Tally(config.max_memory_bytes // 4)
         self._shared = None
         self.memory = Memory(
             LRU(),
@@ -178,14 +182,17 @@ class Cache:
             worker=self.worker,
             flights=Flights(),
             runtime=self.runtime,
-            collecting_bytes=config.max_memory_bytes // 4,
+            tally=self.tally,
+            outdated=Outdated(
+                self.worker, self.runtime, self.keys.site_of, interval=rules.purge_interval, now=self._now
+            ),
             now=self._now,
             wall=self._wall,
         )
 
     def _reserved(self) -> int:
         """Bytes of the limit that are not for entries."""
-        return self.engine.collected + PURGED_BYTES * self.worker.clock.remembered
+        return self.tally.collected + PURGED_BYTES * self.worker.clock.remembered
 
     def _shared_level(self) -> LoopShared | None:
         if self.config.redis_url is None:

@@ -7,43 +7,38 @@ what is still valid by the purge clock; here it is only done.
 
 from __future__ import annotations
 
-import logging
-from collections import Counter
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
 from cms_cache_mw.core import policy, vary
 from cms_cache_mw.core.answer import Answer, select
-from cms_cache_mw.core.invalidation import invalidated
-from cms_cache_mw.core.keys import Asked, Refused, shown_path
+from cms_cache_mw.core.invalidation import unsafe
+from cms_cache_mw.core.keys import Asked, Refused
 from cms_cache_mw.core.policy import Bypass, Fetch, Refuse, Revalidate, Serve
 from cms_cache_mw.core.status import HIT_MEMORY, HIT_SHARED, Reason, append, refused, write
+from cms_cache_mw.encoding import better, gzipped
 from cms_cache_mw.flight import NOTHING, PATIENCE, Flight, Follow, Landing, Lead
 from cms_cache_mw.levels import Found
 from cms_cache_mw.recorder import Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from cms_cache_mw.core.entry import Entry, Key
     from cms_cache_mw.core.keys import Keys
     from cms_cache_mw.core.message import Head, Request
     from cms_cache_mw.core.rules import Rules
-    from cms_cache_mw.core.tags import TagError
     from cms_cache_mw.flight import Flights, Place
     from cms_cache_mw.levels import Levels
     from cms_cache_mw.purge.worker import Worker
     from cms_cache_mw.runtime import Runtime
-
-log: Final = logging.getLogger("cms_cache_mw")
+    from cms_cache_mw.tally import Tally
 
 FIRST_LEASE: Final = 0.1
 """Seconds that the first request waits for the first lease."""
-COOKIE_NAMES: Final = 1_000
-UNCACHEABLE_SECONDS: Final = 5.0
-UNCACHEABLE_KEYS: Final = 4_096
-WARNED_ROUTES: Final = 1_000
+READ_AGAIN: Final = 2
+"""The use after which an entry is worth better codings."""
 _WHOLE: Final = frozenset({Reason.HEAD, Reason.RANGE})
 """Reasons to bypass that go away when the whole is found in Redis."""
 _CONDITIONS: Final = frozenset({b"if-none-match", b"if-modified-since", b"range", b"if-range"})
@@ -81,30 +76,31 @@ class Engine:
         worker: Worker,
         flights: Flights,
         runtime: Runtime,
-        collecting_bytes: int,
+        tally: Tally,
+        outdated: Callable[[Request, Head], None],
         now: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
         self.rules, self.keys, self.levels, self.worker = rules, keys, levels, worker
-        self.flights, self.runtime, self.now, self.wall = flights, runtime, now, wall
-        self.counts: Counter[str] = Counter()
-        """Answers by reason."""
-        self.cookies: Counter[str] = Counter()
-        """Bypasses by the cookie that caused them, for at most 1,000 names."""
-        self.collected = 0
-        """Bytes of copies being collected."""
-        self.outdated: Callable[[Request, tuple[bytes, ...]], None] | None = None
-        """Told which URLs the answer to an unsafe request outdated."""
-        self._collecting_bytes = collecting_bytes
+        self.flights, self.runtime, self.tally, self.now, self.wall = flights, runtime, tally, now, wall
+        self.outdated = outdated
+        """Told of each answer to an unsafe request that was carried out."""
         self._waited = False
-        self._uncacheable: dict[Key, float] = {}
-        self._warned: set[str] = set()
+
+    async def step(self, request: Request) -> Step:
+        """The answer to a request, or a recorder through which the application answers it; it never raises."""
+        try:
+            step = self.lookup(request)
+            return await self.fetch(step) if isinstance(step, Sought) else step
+        except Exception as error:  # noqa: BLE001 - a fault of the cache must not become one of the site
+            self.tally.fault(error)
+            return Recorder(self, request, Reason.FAULT)
 
     def lookup(self, request: Request) -> Step | Sought:
         """The answer from memory, or a recorder for a request that is none of ours, or what `fetch` needs."""
         asked = self.keys.ask(request)
         if isinstance(asked, Refused):
-            self._note_cookie(asked.detail)
+            self.tally.note_cookie(asked.detail)
             return Recorder(self, request, policy.bypass(request, self.rules) or asked.reason)
         now = self.now()
         found = self.levels.held(asked, now)
@@ -122,7 +118,7 @@ class Engine:
         """The answer from Redis or from somebody else's render, or a recorder for an own one."""
         asked, arrived = sought.asked, self.now()
         await self._first_lease()
-        if asked.anonymous or not _whole(asked.request) or self._known_uncacheable(asked.key, arrived):
+        if asked.anonymous or not _whole(asked.request) or self.tally.uncacheable(asked.key, arrived):
             return await self._own(sought)
         boarding: Lead | Follow | None = self._board(asked)
         late = False
@@ -148,49 +144,28 @@ class Engine:
         answer = select(entry, request, self.now(), self.wall())
         return Answer(answer.status, append(answer.fields, item), answer.body)
 
-    def keep(self, key: Key, entry: Entry, names: tuple[bytes, ...]) -> None:
-        """Hold an entry in memory now, and write it to Redis without anybody waiting."""
+    def keep(self, key: Key, entry: Entry, names: tuple[bytes, ...], *, encode: bool = False) -> None:
+        """Hold an entry in memory now; encode it and write it to Redis without anybody waiting."""
         if self.levels.keep(key, entry, names):
-            self.runtime.spawn(self.levels.share(key, entry, names))
+            self.runtime.spawn(self._share(key, entry, names, encode=encode))
 
-    def count(self, reason: Reason) -> None:
-        """Count an answer, or why one was not stored."""
-        self.counts[reason] += 1
-
-    def collect(self, size: int) -> bool:
-        """Room for a copy of `size` more bytes; false where the copies have used up their share. Negative gives back."""
-        if size > 0 and self.collected + size > self._collecting_bytes:
-            return False
-        self.collected += size
-        return True
-
-    def passed(self, request: Request, head: Head, reason: Reason) -> None:
-        """Note the answer to a request that bypassed."""
-        self.count(reason)
-        if self.outdated and (targets := invalidated(request, head)):
-            self.outdated(request, targets)
-
-    def note_uncacheable(self, key: Key) -> None:
-        """Remember for some seconds that what comes for this key cannot be stored, so that nobody queues for it."""
-        while len(self._uncacheable) >= UNCACHEABLE_KEYS:
-            self._uncacheable.pop(next(iter(self._uncacheable)), None)
-        self._uncacheable[key] = self.now() + UNCACHEABLE_SECONDS
-
-    def warn_tags(self, asked: Asked, error: TagError) -> None:
-        """Say once per path that a response cannot be stored for its tags."""
-        route = f"{asked.site}{shown_path(asked.request)}"
-        if route not in self._warned and len(self._warned) < WARNED_ROUTES:
-            self._warned.add(route)
-            log.warning("%s is served but not stored: %s", route, error)
+    def passed(self, request: Request, head: Head) -> None:
+        """Note the answer to a request that bypassed: it may have changed what is stored."""
+        if unsafe(request, head):
+            self.outdated(request, head)
 
     def _served(self, asked: Asked, found: Found, serve: Serve, now: float) -> Answer | Stale:
         template = HIT_SHARED if found.shared else HIT_MEMORY
-        answer = self.present(serve.entry, asked.request, template % serve.entry.remaining(now))
-        self.counts["shared" if found.shared else "memory"] += 1
+        entry = serve.entry
+        answer = self.present(entry, asked.request, template % entry.remaining(now))
+        entry.hits += 1
+        if entry.hits == READ_AGAIN and b"gzip" in entry.encoded and (codings := better()):
+            self.runtime.spawn(self._encode(asked.key, entry, codings))
+        self.tally.count("shared" if found.shared else "memory")
         if serve.refresh or found.reason is Reason.SOFT_PURGED:
-            self.count(Reason.STALE)
-            return Stale(answer, self._refresher(asked, serve.entry))
-        self.count(Reason.HIT)
+            self.tally.count(Reason.STALE)
+            return Stale(answer, self._refresher(asked, entry))
+        self.tally.count(Reason.HIT)
         return answer
 
     def _refresher(self, asked: Asked, entry: Entry) -> Recorder | None:
@@ -205,6 +180,10 @@ class Engine:
         """A recorder that asks the application about the entry if it can be asked, and else for a new one."""
         if entry and policy.validators(entry):
             request = policy.to_validate(asked.request, entry, self.rules)
+        elif asked.anonymous or self.tally.uncacheable(asked.key, self.now()):
+            # What is never stored keeps the coding that the application gives it.
+            accept = asked.request.lines(b"accept-encoding")
+            request = policy.to_fetch(asked.request, self.rules).adding((b"accept-encoding", line) for line in accept)
         else:
             request = policy.to_fetch(asked.request, self.rules)
         return Recorder(self, request, reason, asked, entry=entry, land=land)
@@ -255,7 +234,7 @@ class Engine:
             case Bypass(reason=reason):
                 step: Step = Recorder(self, asked.request, reason)
             case Refuse(reason=reason):
-                self.count(reason)
+                self.tally.count(reason)
                 step = Answer(504, ((b"content-length", b"0"), (b"cache-status", refused())), ())
             case _:
                 assert_never(decision)
@@ -283,25 +262,26 @@ class Engine:
             return None
         if landing.shared:
             return self._served(asked, Found(entry, why or Reason.HIT, shared=True), serve, now)
-        self.count(Reason.URI_MISS)
-        self.counts["collapsed"] += 1
+        self.tally.count(Reason.URI_MISS)
+        self.tally.count("collapsed")
         return self.present(entry, asked.request, write(Reason.URI_MISS, collapsed=True))
+
+    async def _share(self, key: Key, entry: Entry, names: tuple[bytes, ...], *, encode: bool) -> None:
+        if encode:
+            await self._encode(key, entry, {b"gzip": gzipped})
+        await self.levels.share(key, entry, names)
+
+    async def _encode(self, key: Key, entry: Entry, codings: Mapping[bytes, Callable[[bytes], bytes]]) -> None:
+        """Give an entry more codings, each where it saves anything."""
+        for name, encoded in codings.items():
+            smaller = await self.runtime.aside(partial(encoded, entry.body), len(entry.body))
+            if len(smaller) < len(entry.body):
+                entry.encoded[name] = smaller
+        self.levels.memory.reweigh(key, entry)
 
     def _board(self, asked: Asked) -> Lead | Follow:
         now = self.now()
         return self.flights.board((asked.key, self.levels.variant(asked)), now, leased=self.worker.clock.holds(now))
-
-    def _known_uncacheable(self, key: Key, now: float) -> bool:
-        until = self._uncacheable.get(key)
-        if until is None:
-            return False
-        if now >= until:
-            self._uncacheable.pop(key, None)
-        return now < until
-
-    def _note_cookie(self, name: str) -> None:
-        if name and (name in self.cookies or len(self.cookies) < COOKIE_NAMES):
-            self.cookies[name] += 1
 
     async def _first_lease(self) -> None:
         """Give a worker that has just started the chance to be sure before it asks the application."""

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 from cms_cache_mw.core import coding, vary
 from cms_cache_mw.core.entry import Entry
+from cms_cache_mw.core.invalidation import groups, origin
 from cms_cache_mw.core.keys import shown_path
 from cms_cache_mw.core.message import Head, combined
 from cms_cache_mw.core.policy import Fallback, Relay, after, failed, relayed
 from cms_cache_mw.core.status import Reason, append, write
 from cms_cache_mw.core.storing import Freshen, Store
-from cms_cache_mw.core.tags import TagError, implicit_prints, read_tags, tagging
+from cms_cache_mw.core.tags import TagError, group_print, implicit_prints, read_tags, tagging
+from cms_cache_mw.encoding import Gzip
 from cms_cache_mw.flight import NOTHING, Landing
 
 if TYPE_CHECKING:
@@ -27,9 +29,18 @@ if TYPE_CHECKING:
     from cms_cache_mw.engine import Engine
 
 _OF_THE_REQUEST: Final = frozenset(
-    {Reason.ANONYMOUS, Reason.REQUEST_NO_STORE, Reason.COLLECTING, Reason.INCOMPLETE, Reason.HEAD, Reason.RANGE}
+    {
+        Reason.ANONYMOUS,
+        Reason.REQUEST_NO_STORE,
+        Reason.COLLECTING,
+        Reason.INCOMPLETE,
+        Reason.HEAD,
+        Reason.RANGE,
+        Reason.FAULT,
+    }
 )
 """Refusals that say nothing about the next request for the same key."""
+VALIDATORS: Final = frozenset({b"etag", b"last-modified"})
 
 
 class Recorder:
@@ -55,47 +66,34 @@ class Recorder:
         # Before the application is called: what is purged from now on is purged for what it renders (purge-protocol 2.5).
         self._token = engine.worker.clock.token
         self._store: Store | None = None
+        self._head = Head(0, ())
         self._tags: tuple[str, ...] = ()
-        self._status = 0
-        self._length: bytes | None = None
         self._chunks: list[bytes] = []
         self._size = 0
+        self._encodable = False
+        self._gzip: Gzip | None = None
+        self._encoded: list[bytes] = []
 
     def begin(self, status: int, fields: Fields) -> Fields | Answer:
         """The fields to send with the application's status, or an answer to send instead of what the application says."""
-        head = Head(status, fields)
-        if self._asked is None:
-            self._engine.passed(self.request, head, self._reason)
-            return append(relayed(fields, self._engine.rules), write(self._reason))
-        decision = self._decide(head, self._asked)
-        match decision:
-            case Store():
-                self._store, self._status, self._length = decision, status, head.value(b"content-length")
-                self._engine.count(self._reason)
-                return append(relayed(fields, self._engine.rules), write(self._reason, stored=True))
-            case Freshen():
-                return self._freshen(decision, self._asked, status)
-            case Fallback(entry=entry, reason=reason):
-                self._close(NOTHING)
-                return self._engine.present(entry, self._asked.request, write(reason, status))
-            case Relay(reason=reason, supersedes=supersedes):
-                if supersedes and self._entry:
-                    self._engine.levels.drop(self._asked.key, self._entry)
-                self._give_up(reason)
-                self._engine.count(self._reason)
-                return append(relayed(fields, self._engine.rules), write(self._reason, detail=reason))
+        self._head = Head(status, fields)
+        try:
+            return self._begin(self._head)
+        except Exception as error:  # noqa: BLE001 - a fault of the cache must not become one of the site
+            self._engine.tally.fault(error)
+            self._give_up(Reason.FAULT)
+            return append(relayed(fields, self._engine.rules), write(Reason.FAULT))
 
-    def write(self, chunk: bytes, *, last: bool) -> None:
-        """Note a chunk before it is forwarded."""
-        if self._store is None:
-            return None
-        if not self._engine.collect(len(chunk)):
-            return self._give_up(Reason.COLLECTING)
-        self._chunks.append(chunk)
-        self._size += len(chunk)
-        if self._size > self._engine.rules.max_body_bytes:
-            return self._give_up(Reason.TOO_LARGE)
-        return self._finish() if last else None
+    def write(self, chunk: bytes, *, last: bool) -> bytes:
+        """The bytes to forward for a chunk of the application's body. A last chunk is kept before it is forwarded."""
+        forwarded = self._gzip.feed(chunk, last=last) if self._gzip else chunk
+        if self._store is not None:
+            try:
+                self._copy(self._store, chunk, forwarded, last=last)
+            except Exception as error:  # noqa: BLE001 - the same
+                self._engine.tally.fault(error)
+                self._give_up(Reason.FAULT)
+        return forwarded
 
     def fail(self) -> Answer | None:
         """The answer to give in place of none: the application raised before it began."""
@@ -112,13 +110,34 @@ class Recorder:
             self._give_up(Reason.INCOMPLETE)
         self._close(NOTHING)
 
+    def _begin(self, head: Head) -> Fields | Answer:
+        rules, asked = self._engine.rules, self._asked
+        self._engine.tally.count(self._reason)
+        if asked is None:
+            self._engine.passed(self.request, head)
+            return append(relayed(head.fields, rules), write(self._reason))
+        decision = self._decide(head, asked)
+        match decision:
+            case Store():
+                return self._forward(decision, head, asked)
+            case Freshen():
+                return self._freshen(decision, asked, head.status)
+            case Fallback(entry=entry, reason=reason):
+                self._close(NOTHING)
+                return self._engine.present(entry, asked.request, write(reason, head.status))
+            case Relay(reason=reason, supersedes=supersedes):
+                if supersedes and self._entry:
+                    self._engine.levels.drop(asked.key, self._entry)
+                self._give_up(reason)
+                return append(relayed(head.fields, rules), write(self._reason, detail=reason))
+
     def _decide(self, head: Head, asked: Asked) -> Store | Freshen | Fallback | Relay:
         rules = self._engine.rules
         try:
             self._tags = read_tags(head.fields, rules.tag_headers)
             unreadable = False
         except TagError as error:
-            self._engine.warn_tags(asked, error)
+            self._engine.tally.warn_tags(f"{asked.site}{shown_path(asked.request)}", error)
             unreadable = True
         now = self._engine.now()
         decision = after(
@@ -147,17 +166,47 @@ class Recorder:
         item = write(decision.reason, status, decision.refused, stored=decision.refused is None)
         return self._engine.present(entry, asked.request, item)
 
-    def _finish(self) -> None:
-        assert self._store is not None
+    def _forward(self, store: Store, head: Head, asked: Asked) -> Fields | Answer:
+        """The fields for an answer of which a copy is kept; a visitor who has it already is told so."""
+        self._store = store
+        self._encodable = coding.encodes(head, self._engine.rules)
+        fields = relayed(head.fields, self._engine.rules)
+        item = write(self._reason, stored=True)
+        if any(name in VALIDATORS for name, _ in fields):
+            answer = self._engine.present(self._made(head.status, store, b"", asked), asked.request, item)
+            if answer.status == 304:  # noqa: PLR2004
+                return answer
+        if self._encodable:
+            fields = coding.varied(fields)
+            if b"gzip" in coding.acceptable(asked.request.value(b"accept-encoding") or b""):
+                self._gzip = Gzip()
+                fields = coding.represented(fields, b"gzip", -1)
+        return append(fields, item)
+
+    def _copy(self, store: Store, chunk: bytes, forwarded: bytes, *, last: bool) -> None:
+        size = len(chunk) + (len(forwarded) if self._gzip else 0)
+        if not self._engine.tally.collect(size):
+            return self._give_up(Reason.COLLECTING)
+        self._size += size
+        self._chunks.append(chunk)
+        if self._gzip:
+            self._encoded.append(forwarded)
+        if sum(map(len, self._chunks)) > self._engine.rules.max_body_bytes:
+            return self._give_up(Reason.TOO_LARGE)
+        return self._finish(store) if last else None
+
+    def _finish(self, store: Store) -> None:
         assert self._asked is not None
-        store, self._store = self._store, None
-        body = b"".join(self._chunks)
+        body, encoded = b"".join(self._chunks), b"".join(self._encoded)
+        length = self._head.value(b"content-length")
+        if length is not None and length.strip() != b"%d" % len(body):
+            return self._give_up(Reason.INCOMPLETE)
+        self._store = None
         self._release()
-        if self._length is not None and self._length.strip() != b"%d" % len(body):
-            self._engine.count(Reason.INCOMPLETE)
-            return self._close(NOTHING)
-        entry = self._made(self._status, store, body, self._asked)
-        self._engine.keep(self._asked.key, entry, store.vary)
+        entry = self._made(self._head.status, store, body, self._asked)
+        if encoded:
+            entry.encoded[b"gzip"] = encoded
+        self._engine.keep(self._asked.key, entry, store.vary, encode=self._encodable and not encoded)
         return self._close(Landing(entry))
 
     def _made(self, status: int, store: Store | Freshen, body: bytes, asked: Asked) -> Entry:
@@ -167,10 +216,13 @@ class Recorder:
         query = asked.request.query.decode("latin-1")
         names = self._tags or (self._entry.tags if isinstance(store, Freshen) and self._entry else ())
         language = (combined(store.fields, b"content-language") or b"").decode("latin-1").strip()
-        tags = tagging(names, implicit_prints(asked.site, path, query), language)
+        implicit = implicit_prints(asked.site, path, query)
+        if self._head.lines(b"cache-groups"):
+            implicit += tuple(group_print(origin(asked.request), group) for group in groups(self._head))
+        tags = tagging(names, implicit, language)
         return Entry(
             status=status,
-            fields=coding.finished(store.fields, body, encodable=False),
+            fields=coding.finished(store.fields, body, encodable=self._encodable),
             body=body,
             freshness=store.freshness,
             born=now - store.age,
@@ -185,17 +237,16 @@ class Recorder:
         )
 
     def _give_up(self, reason: Reason) -> None:
-        assert self._asked is not None
         self._store = None
         self._release()
-        self._engine.count(reason)
-        if reason not in _OF_THE_REQUEST:
-            self._engine.note_uncacheable(self._asked.key)
+        self._engine.tally.count(reason)
+        if self._asked and reason not in _OF_THE_REQUEST:
+            self._engine.tally.note_uncacheable(self._asked.key, self._engine.now())
         self._close(Landing(uncacheable=reason is not Reason.INCOMPLETE))
 
     def _release(self) -> None:
-        self._engine.collect(-self._size)
-        self._chunks, self._size = [], 0
+        self._engine.tally.collect(-self._size)
+        self._chunks, self._encoded, self._size = [], [], 0
 
     def _close(self, landing: Landing) -> None:
         land, self._land = self._land, None

@@ -8,13 +8,15 @@ microsecond, and no event loop anywhere near a WSGI worker.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
     from concurrent.futures import Future
 
 T = TypeVar("T")
+HEAVY: Final = 32_768
+"""Bytes beyond which compressing is left to a thread."""
 
 
 class Runtime(Protocol):
@@ -26,6 +28,14 @@ class Runtime(Protocol):
 
     def spawn(self, work: Coroutine[object, object, object]) -> None:
         """Run `work` without anybody waiting for it; what it raises is nobody's."""
+        ...
+
+    async def aside(self, work: Callable[[], T], weight: int) -> T:
+        """What `work` gives; off the loop where its `weight`, in bytes to go through, would hold up others."""
+        ...
+
+    def later(self, seconds: float, work: Callable[[], object]) -> None:
+        """Call `work` after some seconds."""
         ...
 
 
@@ -58,6 +68,14 @@ class Loop:
     def spawn(self, work: Coroutine[object, object, object]) -> None:
         """Run `work` as a task."""
         self._keep(asyncio.ensure_future(work))
+
+    async def aside(self, work: Callable[[], T], weight: int) -> T:
+        """What `work` gives, from a thread where it is heavy."""
+        return await asyncio.to_thread(work) if weight > HEAVY else work()
+
+    def later(self, seconds: float, work: Callable[[], object]) -> None:
+        """Call `work` on the loop."""
+        asyncio.get_running_loop().call_later(seconds, work)
 
     async def finish(self) -> None:
         """Wait for all that was spawned or left to end."""

@@ -54,6 +54,8 @@ FOREIGN = {
     "django": {"rim"},
     "wagtail": {"rim"},
     "prometheus_client": {"engine", "rim"},
+    "brotli": {"engine"},
+    "zstandard": {"engine"},
 }
 """The packages of others, and the layers that may know them."""
 

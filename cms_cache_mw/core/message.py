@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
 Field: TypeAlias = tuple[bytes, bytes]
 Fields: TypeAlias = tuple[Field, ...]
@@ -57,6 +57,10 @@ class Request:
     def without(self, names: Collection[bytes]) -> Request:
         """The same request less the fields in `names`."""
         return replace(self, fields=without(self.fields, names))
+
+    def adding(self, fields: Iterable[Field]) -> Request:
+        """The same request with more fields."""
+        return replace(self, fields=(*self.fields, *fields))
 
 
 @dataclass(frozen=True, slots=True)

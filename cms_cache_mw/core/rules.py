@@ -79,12 +79,15 @@ class Rules:
     """Whether the application renders without a content coding what may be stored; the cache then encodes by itself."""
     max_body_bytes: int = 2_097_152
     max_variants: int = 32
+    purge_interval: float = 0.2
+    """Seconds between the purge records of visitors' unsafe requests, at least, per worker."""
     tag_headers: frozenset[bytes] = frozenset({b"cache-tag", b"surrogate-key", b"xkey"})
 
 
 CMS = Rules()
 RFC = Rules(
     name="rfc",
+    purge_interval=0.0,
     bypass=PRECONDITIONS | {b"upgrade"},
     forward_conditions=True,
     keep_validated=True,

@@ -175,6 +175,13 @@ class Clock:
                 state.hard[tag] = max(record.seq, state.hard.get(tag, 0))
                 del state.soft[tag]
 
+    def outdate(self, prints: Iterable[int]) -> None:
+        """Treat fingerprints as purged from here on, in this worker alone, until their purge is recorded and applied."""
+        state = self.state
+        following = state.pos + 1
+        for tag in prints:
+            state.hard[tag] = max(following, state.hard.get(tag, 0))
+
     def grant(self, until: float) -> None:
         """Extend the lease; it never gets shorter."""
         self.state.lease_until = max(self.state.lease_until, until)

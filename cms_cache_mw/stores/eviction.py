@@ -23,6 +23,10 @@ class Policy(Protocol[K]):
         """Note a key that came, or that came again with another size."""
         ...
 
+    def resize(self, key: K, size: int) -> None:
+        """Note that a known key has another size; that is not a use."""
+        ...
+
     def remove(self, key: K) -> None:
         """Forget a key that went for another reason."""
         ...
@@ -52,6 +56,10 @@ class LRU(Generic[K]):
         """Note a key as the most recent one."""
         self._sizes[key] = size
         self._sizes.move_to_end(key)
+
+    def resize(self, key: K, size: int) -> None:
+        """Note another size."""
+        self._sizes[key] = size
 
     def remove(self, key: K) -> None:
         """Forget a key."""

@@ -103,6 +103,17 @@ class Memory:
             self._make_room()
         return True
 
+    def reweigh(self, key: Key, entry: Entry) -> None:
+        """Charge an entry with what it weighs now, if it is still held."""
+        size = weigh(key, entry)
+        with self._lock:
+            slot = self._slots.get(key)
+            if (slot.entries.get(entry.variant) if isinstance(slot, Variants) else slot) is entry:
+                self.bytes += size - entry.size
+                entry.size = size
+                self._policy.resize((key, entry.variant), size)
+                self._make_room()
+
     def drop(self, key: Key, entry: Entry) -> None:
         """Let go of this very entry, if it is still the one that is held."""
         with self._lock:

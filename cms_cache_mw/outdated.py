@@ -1,0 +1,71 @@
+"""What visitors' unsafe requests outdate: gone in this worker at once, in the others by purges that nobody waits for.
+
+A flood of such requests is merged, so that it costs the purge clock a few records a second and no more.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from cms_cache_mw.core.invalidation import invalidated, invalidated_groups, origin
+from cms_cache_mw.core.keys import normal_path
+from cms_cache_mw.core.tags import group_print, url_print
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cms_cache_mw.core.message import Head, Request
+    from cms_cache_mw.purge.worker import Worker
+    from cms_cache_mw.runtime import Runtime
+
+
+class Outdated:
+    """Purges by unsafe requests, one record each `interval` seconds at most."""
+
+    def __init__(
+        self,
+        worker: Worker,
+        runtime: Runtime,
+        site_of: Callable[[str], str | None],
+        *,
+        interval: float,
+        now: Callable[[], float],
+    ) -> None:
+        self._worker, self._runtime, self._site_of = worker, runtime, site_of
+        self._interval, self._now = interval, now
+        self._pending: set[int] = set()
+        self._next = 0.0
+        self._lock = threading.Lock()
+
+    def __call__(self, request: Request, head: Head) -> None:
+        """Purge what the answer to an unsafe request outdates."""
+        prints = self._prints(request, head)
+        if not prints:
+            return
+        self._worker.clock.outdate(prints)
+        with self._lock:
+            waiting = bool(self._pending)
+            self._pending |= prints
+            delay = self._next - self._now()
+        if delay <= 0:
+            self._flush()
+        elif not waiting:
+            self._runtime.later(delay, self._flush)
+
+    def _flush(self) -> None:
+        with self._lock:
+            prints, self._pending = self._pending, set()
+            self._next = self._now() + self._interval
+        if prints:
+            self._worker.purge(prints)
+
+    def _prints(self, request: Request, head: Head) -> set[int]:
+        site = self._site_of((request.value(b"host") or b"").decode("latin-1"))
+        if site is None:
+            return set()
+        found = {group_print(origin(request), group) for group in invalidated_groups(request, head)}
+        for target in invalidated(request, head):
+            path, _, query = target.decode("utf-8", "surrogateescape").partition("?")
+            found.add(url_print(site, normal_path(path), query or None))
+        return found

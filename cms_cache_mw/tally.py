@@ -1,0 +1,76 @@
+"""What a worker counts and remembers beside its entries, each in bounded memory."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from cms_cache_mw.core.status import Reason
+
+if TYPE_CHECKING:
+    from cms_cache_mw.core.entry import Key
+    from cms_cache_mw.core.tags import TagError
+
+log: Final = logging.getLogger("cms_cache_mw")
+
+COOKIE_NAMES: Final = 1_000
+UNCACHEABLE_SECONDS: Final = 5.0
+UNCACHEABLE_KEYS: Final = 4_096
+WARNED_ROUTES: Final = 1_000
+
+
+class Tally:
+    """Counters, the copies being collected (at most `collecting_bytes`), the keys known to be uncacheable."""
+
+    def __init__(self, collecting_bytes: int) -> None:
+        self.answers: Counter[str] = Counter()
+        """Answers by reason, and by level or merging."""
+        self.cookies: Counter[str] = Counter()
+        """Bypasses by the cookie that caused them."""
+        self.collected = 0
+        """Bytes of copies being collected."""
+        self._collecting_bytes = collecting_bytes
+        self._uncacheable: dict[Key, float] = {}
+        self._warned: set[str] = set()
+
+    def count(self, word: str) -> None:
+        """Count an answer, or why one was not stored."""
+        self.answers[word] += 1
+
+    def note_cookie(self, name: str) -> None:
+        """Count a bypass against the cookie that caused it."""
+        if name and (name in self.cookies or len(self.cookies) < COOKIE_NAMES):
+            self.cookies[name] += 1
+
+    def fault(self, error: Exception) -> None:
+        """Note that the cache itself failed."""
+        self.count(Reason.FAULT)
+        log.error("the cache failed; the request is answered without it", exc_info=error)
+
+    def collect(self, size: int) -> bool:
+        """Room for a copy of `size` more bytes; false where the copies have used up their share. Negative gives back."""
+        if size > 0 and self.collected + size > self._collecting_bytes:
+            return False
+        self.collected += size
+        return True
+
+    def note_uncacheable(self, key: Key, now: float) -> None:
+        """Remember for some seconds that what comes for this key cannot be stored, so that nobody queues for it."""
+        while len(self._uncacheable) >= UNCACHEABLE_KEYS:
+            self._uncacheable.pop(next(iter(self._uncacheable)), None)
+        self._uncacheable[key] = now + UNCACHEABLE_SECONDS
+
+    def uncacheable(self, key: Key, now: float) -> bool:
+        """Whether what comes for a key is known not to be storable."""
+        until = self._uncacheable.get(key)
+        if until is not None and now >= until:
+            self._uncacheable.pop(key, None)
+            return False
+        return until is not None
+
+    def warn_tags(self, route: str, error: TagError) -> None:
+        """Say once per route that a response cannot be stored for its tags."""
+        if route not in self._warned and len(self._warned) < WARNED_ROUTES:
+            self._warned.add(route)
+            log.warning("%s is served but not stored: %s", route, error)
