@@ -20,7 +20,7 @@ from tests.support.client import Answer
 from tests.support.origin import page, versions
 from tests.support.process import Port, Process
 from tests.support.proxy import Proxy
-from tests.support.recorder import History, Read, StaleRead
+from tests.support.recorder import History, Read, Readers, StaleRead
 from tests.support.server import Server
 from tests.support.site import Site
 
@@ -312,6 +312,34 @@ def test_judge_remembers_the_highest_promise() -> None:
     history.acknowledge("block:1", 4)
     history.reads.append(Read(0, "/", time.monotonic(), time.monotonic(), None, {"block:1": 4}))
     assert [stale.acknowledged for stale in history.stale()] == [5]
+
+
+def test_judge_is_content_with_a_cached_site(own_server: Server) -> None:
+    """Two workers with one Redis: hits from both levels, before and after purges, and none of them stale."""
+    paths = [page("block:1", f"page:{number}") for number in range(4)]
+    history = History()
+    with Site(own_server, proxied=True, options={"LEASE_SECONDS": "1"}) as site, site.workers[0].client() as editor:
+        for path in paths:
+            history.read(editor, path)
+        redis_client = own_server.client()
+        _until(lambda: len(redis_client.keys("cms:rendered:*")) == len(paths))
+        with Readers(site, history, paths):
+            _until(lambda: history.hits(after_ack=False)["shared"] > 0)
+            assert [history.publish(site, editor, "block:1").status for _ in range(3)] == [200, 200, 200]
+            _until(lambda: all(history.hits(after_ack=True, worker=number)["memory"] for number in (0, 1)))
+        history.assert_held()
+        assert history.errors == []
+
+
+def test_judge_catches_a_site_that_breaks_the_promise() -> None:
+    """Two workers without Redis do not hear of each other's purges: what the other one serves is found to be stale."""
+    history = History()
+    path = page("block:1")
+    with Site(None) as site, site.workers[0].client() as editor, site.workers[1].client() as visitor:
+        assert history.read(visitor, path, worker=1).level is None
+        assert history.publish(site, editor, "block:1").status == 200
+        assert history.read(visitor, path, worker=1).level == "memory"
+    assert [(stale.shown, stale.acknowledged) for stale in history.stale()] == [(0, 1)]
 
 
 def test_judge_accepts_no_silence() -> None:

@@ -49,6 +49,10 @@ class Answer:
         return value
 
 
+HOST = "site.test"
+"""The host name that visitors ask for: all workers serve one site, whatever their ports."""
+
+
 class Client:
     """Asks one server; the connection is kept between requests and made anew when the server closed it."""
 
@@ -86,7 +90,7 @@ class Client:
         for attempt in ("kept", "new"):
             kept = attempt == "kept" and self._connection.sock is not None
             try:
-                self._connection.request(method, path, body, dict(headers or {}))
+                self._connection.request(method, path, body, {"host": HOST} | dict(headers or {}))
                 return self._connection.getresponse()
             except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
                 self._connection.close()
