@@ -1,0 +1,3 @@
+"""An executable model of the purge protocol, searched state by state; `docs/consistency.md` explains it."""
+
+from __future__ import annotations
