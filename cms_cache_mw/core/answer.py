@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from cms_cache_mw.core.entry import Entry
     from cms_cache_mw.core.message import Fields, Request
 
+_ASKING: Final = frozenset({b"if-modified-since", b"if-none-match", b"range"})
+"""Request fields without which an answer is the whole response."""
 _METADATA: Final = frozenset(
     {
         b"content-encoding",
@@ -47,14 +49,14 @@ def select(entry: Entry, request: Request, now: float, wall: float) -> Answer:
     body = entry.encoded.get(name, entry.body)
     age = (b"age", b"%d" % entry.age(now))
     fields = (*coding.represented(entry.fields, name, len(body)), age)
-    if 200 <= entry.status < 300:  # noqa: PLR2004
+    if 200 <= entry.status < 300 and any(field[0] in _ASKING for field in request.fields):  # noqa: PLR2004
         tag = conditional.held(request, fields, coding.tags(entry), wall)
         if tag is not None:
             return Answer(304, _unmodified(fields, tag), ())
-        if request.method == "GET" and entry.status == 200:  # noqa: PLR2004
-            asked = request.lines(b"range")
-            if len(asked) == 1 and conditional.unchanged(request, fields, wall):
-                return _partial(fields, body, asked[0])
+        asked = request.lines(b"range")
+        wanted = request.method == "GET" and entry.status == 200 and len(asked) == 1  # noqa: PLR2004
+        if wanted and conditional.unchanged(request, fields, wall):
+            return _partial(fields, body, asked[0])
     return Answer(entry.status, fields, () if request.method == "HEAD" else (body,))
 
 

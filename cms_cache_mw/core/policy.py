@@ -7,6 +7,7 @@ Rules are asked, never profiles.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from cms_cache_mw.core.coding import OWN_TAG
@@ -31,6 +32,7 @@ _GUARDS: Final = {
     b"x-http-method": Reason.OVERRIDE,
     b"x-method-override": Reason.OVERRIDE,
 }
+_BODY: Final = frozenset({b"content-length", b"transfer-encoding"})
 _CONDITIONS: Final = frozenset({b"if-none-match", b"if-modified-since"})
 _RANGES: Final = frozenset({b"range", b"if-range"})
 
@@ -101,13 +103,20 @@ def bypass(request: Request, rules: Rules) -> Reason | None:
         return Reason.METHOD
     if request.path[:1] != b"/":
         return Reason.TARGET
-    guarded = rules.bypass
+    notable = _notable(rules.bypass)
     for name, value in request.fields:
-        if name in guarded:
-            return _GUARDS.get(name, Reason.OFF)
-        if name == b"transfer-encoding" or (name == b"content-length" and value.strip(b" \t0")):
-            return Reason.BODY
+        if name in notable:
+            if name not in _BODY:
+                return _GUARDS.get(name, Reason.OFF)
+            if name != b"content-length" or value.strip(b" \t0"):
+                return Reason.BODY
     return None
+
+
+@lru_cache(maxsize=8)
+def _notable(guarded: frozenset[bytes]) -> frozenset[bytes]:
+    """The fields that `bypass` stops at: one look-up for each field of each request."""
+    return guarded | _BODY
 
 
 def before(
@@ -149,6 +158,8 @@ def _unfit(asked: Directives, entry: Entry, now: float) -> Reason | None:
         return Reason.REQUEST
     if age >= freshness.lifetime:
         return Reason.EXPIRED
+    if not asked:
+        return None
     max_age, min_fresh = seconds(asked, b"max-age"), seconds(asked, b"min-fresh")
     if (max_age is not None and age > max_age) or freshness.lifetime - age < (min_fresh or 0):
         return Reason.REQUEST
@@ -261,8 +272,11 @@ def failed(request: Request, entry: Entry, rules: Rules, now: float) -> Fallback
 
 
 def _stands_in(request: Request, entry: Entry, rules: Rules, now: float, window: float) -> bool:
-    if _unfit(client_directives(request, rules), entry, now) in {Reason.MUST_VALIDATE, Reason.REQUEST}:
+    asked = client_directives(request, rules)
+    if _unfit(asked, entry, now) in {Reason.MUST_VALIDATE, Reason.REQUEST}:
         return False
+    if not entry.freshness.strict:
+        window = max(window, seconds(asked, b"stale-if-error") or 0)
     return entry.age(now) < entry.freshness.lifetime + window
 
 

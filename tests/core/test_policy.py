@@ -331,6 +331,9 @@ GONE: list[tuple[str, Lines, float, Lines, bool, bool]] = [
     ("RFC9111 5.2.1.1 the request's max-age", ["Cache-Control: max-age=60"], 10, ["Cache-Control: max-age=5"], False, False),
     ("RFC5861 4 stale-if-error within its window", ["Cache-Control: max-age=60, stale-if-error=60"], 119, [], True, True),
     ("RFC5861 4 stale-if-error after it", ["Cache-Control: max-age=60, stale-if-error=60"], 120, [], False, False),
+    ("RFC5861 4 the request's stale-if-error", ["Cache-Control: max-age=60"], 119, ["Cache-Control: stale-if-error=60"], True, True),
+    ("RFC5861 4 the request's stale-if-error, after it", ["Cache-Control: max-age=60, stale-if-error=0"], 120, ["Cache-Control: stale-if-error=60"], False, False),
+    ("RFC9111 4.2.4 the request's stale-if-error against must-revalidate", ["Cache-Control: max-age=60, must-revalidate"], 61, ["Cache-Control: stale-if-error=60"], False, False),
     ("RFC5861 4 stale-if-error=0 forbids it", ["Cache-Control: max-age=60, stale-if-error=0"], 61, [], False, False),
 ]  # fmt: skip
 
