@@ -69,7 +69,7 @@ FLOW = frozenset(
 )
 VOID = frozenset(("br", "hr", "wbr"))
 DROPPED_WITH_CONTENT = frozenset(("script", "style", "template", "iframe", "object", "noscript", "title", "textarea"))
-ATTRIBUTES = {"a": {"href"}, "th": {"scope"}, "abbr": {"title"}}
+ATTRIBUTES = {"a": {"href"}, "abbr": {"title"}, "ol": {"start"}, "th": {"scope"}}
 GLOBAL_ATTRIBUTES = frozenset(("class", "id", "lang"))
 
 SAFE_LINK = re.compile(r"(?:https?://|mailto:|newsroom:/|docs:/|/(?![/\\])|#|[\w.-]+/?(?:[#?]|$))", re.ASCII)

@@ -5,6 +5,7 @@ from __future__ import annotations
 # Modules that explain themselves at length elsewhere, and have no docstring.
 HEADLINES = {
     "collections": "More than lists and dictionaries",
+    "http.cookies": "Cookies, written and read",
     "importlib": "The import statement, written in Python",
     "importlib.metadata": "What an installed package says of itself",
     "json": "JavaScript Object Notation",
