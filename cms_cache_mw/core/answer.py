@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from cms_cache_mw.core import coding, conditional, ranges
+from cms_cache_mw.core.fields import mentions
 from cms_cache_mw.core.message import combined, without
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def select(entry: Entry, request: Request, now: float, wall: float) -> Answer:
     body = entry.encoded.get(name, entry.body)
     age = (b"age", b"%d" % entry.age(now))
     fields = (*coding.represented(entry.fields, name, len(body)), age)
-    if 200 <= entry.status < 300 and any(field[0] in _ASKING for field in request.fields):  # noqa: PLR2004
+    if 200 <= entry.status < 300 and mentions(request.fields, _ASKING):  # noqa: PLR2004
         tag = conditional.held(request, fields, coding.tags(entry), wall)
         if tag is not None:
             return Answer(304, _unmodified(fields, tag), ())

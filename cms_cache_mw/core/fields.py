@@ -6,6 +6,7 @@ Every function here is total: any bytes give an answer. What cannot be read gets
 from __future__ import annotations
 
 import re
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
@@ -38,6 +39,12 @@ HOP_BY_HOP: Final = frozenset(
 _QUOTED_OR_COMMA = re.compile(rb'"(?:[^"\\]|\\.)*+(?P<closed>"?)|,', re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _MAX_DIGITS: Final = 10
+_NAME: Final = itemgetter(0)
+
+
+def mentions(fields: Fields, names: frozenset[bytes]) -> bool:
+    """Whether a field of one of these names is there; what every request is asked, so at the speed of C."""
+    return not names.isdisjoint(map(_NAME, fields))
 
 
 def elements(value: bytes) -> list[bytes]:

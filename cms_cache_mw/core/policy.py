@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from cms_cache_mw.core.coding import OWN_TAG
-from cms_cache_mw.core.fields import Directives, directives, seconds
+from cms_cache_mw.core.fields import Directives, directives, mentions, seconds
 from cms_cache_mw.core.message import without
 from cms_cache_mw.core.status import Reason
 from cms_cache_mw.core.storing import FAILING, Freshen, Store, describes, freshen, settle
@@ -103,19 +103,19 @@ def bypass(request: Request, rules: Rules) -> Reason | None:
         return Reason.METHOD
     if request.path[:1] != b"/":
         return Reason.TARGET
-    notable = _notable(rules.bypass)
+    if not mentions(request.fields, _notable(rules.bypass)):
+        return None
     for name, value in request.fields:
-        if name in notable:
-            if name not in _BODY:
-                return _GUARDS.get(name, Reason.OFF)
-            if name != b"content-length" or value.strip(b" \t0"):
-                return Reason.BODY
+        if name in rules.bypass:
+            return _GUARDS.get(name, Reason.OFF)
+        if name == b"transfer-encoding" or (name == b"content-length" and value.strip(b" \t0")):
+            return Reason.BODY
     return None
 
 
 @lru_cache(maxsize=8)
 def _notable(guarded: frozenset[bytes]) -> frozenset[bytes]:
-    """The fields that `bypass` stops at: one look-up for each field of each request."""
+    """The fields that `bypass` looks at."""
     return guarded | _BODY
 
 
@@ -144,7 +144,7 @@ def _without_entry(request: Request, reason: Reason) -> Fetch | Bypass:
     """A miss, unless what comes back could not be stored and shared anyway."""
     if request.method == "HEAD":
         return Bypass(Reason.HEAD)
-    if any(name == b"range" for name, _ in request.fields):
+    if request.lines(b"range"):
         return Bypass(Reason.RANGE)
     return Fetch(reason)
 
@@ -282,8 +282,4 @@ def _stands_in(request: Request, entry: Entry, rules: Rules, now: float, window:
 
 def relayed(fields: Fields, rules: Rules) -> Fields:
     """The response fields less those that are between the application and the cache: every answer loses its tags."""
-    tags = rules.tag_headers
-    for name, _ in fields:
-        if name in tags:
-            return without(fields, tags)
-    return fields
+    return without(fields, rules.tag_headers) if mentions(fields, rules.tag_headers) else fields

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cms_cache_mw.core.fields import MAX_SECONDS, connection_named, delta, directives, elements, named, seconds
+from cms_cache_mw.core.fields import (
+    MAX_SECONDS,
+    connection_named,
+    delta,
+    directives,
+    elements,
+    mentions,
+    named,
+    seconds,
+)
 from tests.core.messages import fields
 
 TOKENS = st.text("abcdefghijklmnopqrstuvwxyzABC0123456789-!*._~", min_size=1).map(str.encode)
@@ -124,3 +133,12 @@ def test_connection_named() -> None:
         b"x-a",
         b"x-b",
     }
+
+
+def test_mentions() -> None:
+    """One of the names is enough; none, or no field, is not."""
+    names = frozenset({b"a", b"b"})
+
+    assert mentions(fields("X: a", "B: 1"), names)
+    assert not mentions(fields("X: a", "Y: b"), names)
+    assert not mentions((), names)
