@@ -15,6 +15,7 @@ import pytest
 
 from cms_cache_mw.flight import Flights
 from tests.support.clock import Clock
+from tests.support.proxy import Proxy
 from tests.support.server import INSTALL_REDIS, Kind, Server, binary
 
 if TYPE_CHECKING:
@@ -154,6 +155,13 @@ def own_server(server_kind: Kind) -> Iterator[Server]:
     """A running server for this test alone, to be stopped, killed, emptied or configured at will."""
     with Server(server_kind) as server:
         yield server
+
+
+@pytest.fixture
+def proxy(own_server: Server) -> Iterator[Proxy]:
+    """A proxy in front of `own_server`, for this test alone."""
+    with Proxy(own_server.port) as proxy:
+        yield proxy
 
 
 @pytest.fixture

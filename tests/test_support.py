@@ -19,15 +19,14 @@ from redis.retry import Retry
 from tests.support.client import Answer
 from tests.support.origin import page, versions
 from tests.support.process import Port, Process
-from tests.support.proxy import Proxy
 from tests.support.recorder import History, Read, Readers, StaleRead
 from tests.support.server import Server
 from tests.support.site import Site
+from tests.support.wait import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from tests.support.clock import Clock
+    from tests.support.proxy import Proxy
     from tests.support.site import Kind
 
 
@@ -118,12 +117,12 @@ def test_port_held_without_a_server_refuses() -> None:
 def test_stopped_process_is_killed_with_its_children(tmp_path: Path) -> None:
     """Stopping a paused command ends it, and the children it made."""
     process = Process(["sh", "-c", "sleep 60 & echo $!; wait"], tmp_path / "log")
-    _until(lambda: process.output.strip() != "")
+    until(lambda: process.output.strip() != "", "the child is named")
     child = int(process.output)
     process.pause()
     process.stop(patience=0.5)
     assert not process.alive
-    _until(lambda: not _running(child))
+    until(lambda: not _running(child), "the child has ended")
 
 
 def test_processes_end_with_the_tests(tmp_path: Path) -> None:
@@ -138,7 +137,7 @@ def test_processes_end_with_the_tests(tmp_path: Path) -> None:
     )
     ended = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True, timeout=20)
     child = int(ended.stdout)
-    _until(lambda: not _running(child))
+    until(lambda: not _running(child), "the child has ended")
 
 
 def test_proxy_passes_what_it_is_given(proxy: Proxy) -> None:
@@ -278,7 +277,7 @@ def test_failing_page_fails() -> None:
     """The page that fails raises in the application, which servers answer with a 500."""
     with Site(None, workers=1, app="tests.support.uncached:app") as site, site.workers[0].client() as client:
         assert client.get("/fail/block:1").status == 500
-        _until(lambda: "as it was asked to" in site.output)
+        until(lambda: "as it was asked to" in site.output, "the error is in the output")
 
 
 def test_worker_that_cannot_start_says_why() -> None:
@@ -322,11 +321,14 @@ def test_judge_is_content_with_a_cached_site(own_server: Server) -> None:
         for path in paths:
             history.read(editor, path)
         redis_client = own_server.client()
-        _until(lambda: len(redis_client.keys("cms:rendered:*")) == len(paths))
+        until(lambda: len(redis_client.keys("cms:rendered:*")) == len(paths), "all pages are in Redis")
         with Readers(site, history, paths):
-            _until(lambda: history.hits(after_ack=False)["shared"] > 0)
+            until(lambda: history.hits(after_ack=False)["shared"] > 0, "a hit from Redis")
             assert [history.publish(site, editor, "block:1").status for _ in range(3)] == [200, 200, 200]
-            _until(lambda: all(history.hits(after_ack=True, worker=number)["memory"] for number in (0, 1)))
+            until(
+                lambda: all(history.hits(after_ack=True, worker=number)["memory"] for number in (0, 1)),
+                "hits in both workers after the purges",
+            )
         history.assert_held()
         assert history.errors == []
 
@@ -379,13 +381,6 @@ def test_level_is_read_from_cache_status(value: str, level: str | None) -> None:
     assert Answer(200, (("Cache-Status", value),), b"").level == level
 
 
-@pytest.fixture
-def proxy(own_server: Server) -> Iterator[Proxy]:
-    """A proxy in front of a server, both for this test alone."""
-    with Proxy(own_server.port) as proxy:
-        yield proxy
-
-
 def _through(proxy: Proxy, timeout: float = 5.0) -> redis.Redis:
     return redis.Redis(
         host="127.0.0.1",
@@ -424,10 +419,3 @@ def _running(pid: int) -> bool:
         return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
     listed = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], check=False, capture_output=True, text=True)
     return listed.stdout.strip()[:1] not in {"", "Z"}
-
-
-def _until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not become true in time"
-        time.sleep(0.01)

@@ -14,6 +14,8 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
+from tests.support.wait import until
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
     from pathlib import Path
@@ -75,10 +77,7 @@ class Store:
 
     def wait_for(self, event: str, path: str, times: int = 1, patience: float = 10.0) -> None:
         """Return when `event` has happened `times` times for `path`; fail after `patience` seconds."""
-        deadline = time.monotonic() + patience
-        while self.count(event, path) < times:
-            assert time.monotonic() < deadline, f"{path}: {event} {self.count(event, path)} of {times} times"
-            time.sleep(0.005)
+        until(lambda: self.count(event, path) >= times, f"{path} {event} {times} times", patience)
 
     def _gate(self, path: str) -> Path:
         return self.folder / "gates" / quote(path, safe="")
