@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 import weakref
 from importlib import import_module
@@ -22,11 +23,11 @@ from cms_cache_mw.levels import Levels
 from cms_cache_mw.outdated import Outdated
 from cms_cache_mw.purge.worker import Worker
 from cms_cache_mw.purges import Purge, carried_out
-from cms_cache_mw.runtime import Loop
+from cms_cache_mw.runtime import Runtime, running_loop
 from cms_cache_mw.stores.eviction import LRU
 from cms_cache_mw.stores.guard import Breaker
 from cms_cache_mw.stores.memory import Memory
-from cms_cache_mw.stores.shared import LoopShared
+from cms_cache_mw.stores.shared import LoopShared, ThreadShared
 from cms_cache_mw.stores.ticker import boottime
 from cms_cache_mw.tally import Tally
 
@@ -49,7 +50,8 @@ class Cache:
     ) -> None:
         self.config = config or Config()
         self._now, self._wall = now, wall
-        self._shared: LoopShared | None
+        self._looped: LoopShared | None
+        self._threaded: ThreadShared | None
         self.worker: Worker
         if self.config.redis_url:
             # Importing it takes longer than the first request waits for a lease.
@@ -129,9 +131,10 @@ class Cache:
         """Stop serving from the cache, leave the registry and give back threads and connections."""
         self.worker.stop()
         await self.runtime.finish()
-        if self._shared:
-            await self._shared.close()
-            self._shared = None
+        for shared in (self._looped, self._threaded):
+            if shared:
+                await shared.close()
+        self._looped = self._threaded = None
 
     def _assemble(self) -> None:
         config, rules = self.config, self.config.rules()
@@ -144,9 +147,10 @@ class Cache:
             trusted=[ip_network(network) for network in config.trusted_proxies],
         )
         self.breaker = Breaker(self._now)
-        self.runtime = Loop()
+        self.runtime = Runtime()
         self.tally = Tally(config.max_memory_bytes // 4)
-        self._shared = None
+        self._looped = self._threaded = None
+        self._lock = threading.Lock()
         self.memory = Memory(
             LRU(),
             max_bytes=config.max_memory_bytes,
@@ -194,12 +198,19 @@ class Cache:
         """Bytes of the limit that are not for entries."""
         return self.tally.collected + PURGED_BYTES * self.worker.clock.remembered
 
-    def _shared_level(self) -> LoopShared | None:
-        if self.config.redis_url is None:
+    def _shared_level(self) -> LoopShared | ThreadShared | None:
+        """The second level as it can be used here: on a loop, or on a thread."""
+        url = self.config.redis_url
+        if url is None:
             return None
-        if self._shared is None or not self._shared.usable:
-            self._shared = LoopShared(self.config.redis_url, self.breaker)
-        return self._shared
+        if running_loop() is None:
+            with self._lock:
+                if self._threaded is None:
+                    self._threaded = ThreadShared(url, self.breaker)
+            return self._threaded
+        if self._looped is None or not self._looped.usable:
+            self._looped = LoopShared(url, self.breaker)
+        return self._looped
 
 
 def _forked(cache: weakref.ref[Cache]) -> Callable[[], None]:

@@ -1,55 +1,64 @@
 """Where the engine's coroutines run: on an event loop, or driven in place on a worker's thread.
 
-The engine is written once, as coroutines, and waits only through the leaves of a `Runtime`. On a loop a leaf suspends. On a
-thread a leaf blocks, so that the coroutine never suspends and `drive` runs it to its end with a single `send`: half a
-microsecond, and no event loop anywhere near a WSGI worker.
+The engine is written once, as coroutines, and waits only by the leaves below (and by the shared store's, which are made the
+same way). Each leaf looks where it is. With a loop running on this thread it suspends. Without one it blocks, so that the
+coroutine never suspends, and `drive` runs it to its end with a single step: half a microsecond, and no event loop anywhere
+near a WSGI worker. A coroutine that does suspend outside a loop is a fault, and `drive` says so.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
-    from concurrent.futures import Future
 
 T = TypeVar("T")
+
 HEAVY: Final = 32_768
-"""Bytes beyond which compressing is left to a thread."""
+"""Bytes beyond which compressing is left to a thread where a loop would wait for it."""
+THREADS: Final = 4
+"""Threads for work that nobody waits for, where there is no loop."""
 
 
-class Runtime(Protocol):
-    """What the engine waits by."""
-
-    async def wait(self, future: Future[T], patience: float) -> bool:
-        """Whether the future is done within `patience` seconds."""
-        ...
-
-    def spawn(self, work: Coroutine[object, object, object]) -> None:
-        """Run `work` without anybody waiting for it; what it raises is nobody's."""
-        ...
-
-    async def aside(self, work: Callable[[], T], weight: int) -> T:
-        """What `work` gives; off the loop where its `weight`, in bytes to go through, would hold up others."""
-        ...
-
-    def later(self, seconds: float, work: Callable[[], object]) -> None:
-        """Call `work` after some seconds."""
-        ...
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop that runs on this thread, or `None`."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
-class Loop:
-    """The runtime on an event loop."""
+def drive(work: Awaitable[T]) -> T:
+    """Run a coroutine whose leaves block to its end, on this thread; `RuntimeError` if one of them suspends."""
+    steps = work.__await__()
+    try:
+        next(steps)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    raise RuntimeError("a coroutine of the engine suspended outside an event loop; its leaves must block here")
+
+
+class Runtime:
+    """The leaves, and the work that was begun and that nobody waits for."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[object]] = set()
+        self._pool: ThreadPoolExecutor | None = None
+        self._lock = threading.Lock()
 
     async def wait(self, future: Future[T], patience: float) -> bool:
         """Whether the future is done within `patience` seconds."""
         if future.done():
             return True
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
+        if loop is None:
+            return bool(wait_for((future,), timeout=patience).done)
         woken = asyncio.Event()
 
         def wake(_: Future[T]) -> None:
@@ -65,39 +74,46 @@ class Loop:
             return future.done()
         return True
 
-    def spawn(self, work: Coroutine[object, object, object]) -> None:
-        """Run `work` as a task."""
-        self._keep(asyncio.ensure_future(work))
-
     async def aside(self, work: Callable[[], T], weight: int) -> T:
-        """What `work` gives, from a thread where it is heavy."""
-        return await asyncio.to_thread(work) if weight > HEAVY else work()
+        """What `work` gives; from another thread where its `weight`, in bytes to go through, would hold up a loop."""
+        if weight > HEAVY and running_loop():
+            return await asyncio.to_thread(work)
+        return work()
 
-    def later(self, seconds: float, work: Callable[[], object]) -> None:
-        """Call `work` on the loop."""
-        asyncio.get_running_loop().call_later(seconds, work)
-
-    async def finish(self) -> None:
-        """Wait for all that was spawned or left to end."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
-
-    def _keep(self, task: asyncio.Task[object]) -> None:
+    def spawn(self, work: Coroutine[object, object, object]) -> None:
+        """Run `work` without anybody waiting for it; what it raises is nobody's."""
+        if running_loop() is None:
+            self._threads().submit(drive, work)
+            return
+        task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._let_go)
+
+    def later(self, seconds: float, work: Callable[[], object]) -> None:
+        """Call `work` after some seconds."""
+        if loop := running_loop():
+            loop.call_later(seconds, work)
+            return
+        timer = threading.Timer(seconds, work)
+        timer.daemon = True
+        timer.start()
+
+    async def finish(self) -> None:
+        """Wait for all that was spawned on this loop, and for the threads."""
+        loop = running_loop()
+        while mine := {task for task in self._tasks if task.get_loop() is loop}:
+            await asyncio.wait(mine)
+        pool, self._pool = self._pool, None
+        if pool:
+            pool.shutdown()
+
+    def _threads(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="cms-cache-aside")
+            return self._pool
 
     def _let_go(self, task: asyncio.Task[object]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # looked at, so that asyncio does not report it
-
-
-def drive(work: Awaitable[T]) -> T:
-    """Run a coroutine whose leaves block to its end, on this thread; `RuntimeError` if one of them suspends."""
-    steps = work.__await__()
-    try:
-        next(steps)
-    except StopIteration as end:
-        result: T = end.value
-        return result
-    raise RuntimeError("a coroutine of the engine suspended outside an event loop; its leaves must block here")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -37,12 +38,12 @@ IGNORED: Final = (
 
 ANONYMOUS: Final = ("csrftoken",)
 
-_SPLIT = re.compile(rb"[ \t]*;[ \t]*")
+_BLANK: Final = b" \t"
 
 
 def alternatives(patterns: Iterable[str]) -> bytes:
     """A regular expression for names and `prefix*` patterns; one that never matches where there are none."""
-    parts = [re.escape(p[:-1].encode()) + rb"[^=;&]*" if p.endswith("*") else re.escape(p.encode()) for p in patterns]
+    parts = [re.escape(p[:-1].encode()) + rb"[^=;&]*+" if p.endswith("*") else re.escape(p.encode()) for p in patterns]
     return b"|".join(parts) or rb"(?!)"
 
 
@@ -53,7 +54,7 @@ class Jar:
     sent: bytes | None = None
     """The Cookie field as the application is to see it; `None`: no such field."""
     keyed: tuple[bytes, ...] = ()
-    """`name=value` of the keyed cookies, sorted."""
+    """`name=value` of the keyed cookies by name, those of one name in the order in which the application sees them."""
     anonymous: bool = False
     """Whether a cookie of the third class is among them."""
     other: str | None = None
@@ -70,8 +71,9 @@ class Cookies:
         self, ignored: Iterable[str] = IGNORED, keyed: Iterable[str] = (), anonymous: Iterable[str] = ANONYMOUS
     ) -> None:
         names = alternatives(ignored)
-        # Finds the first cookie that is not ignored; unanchored and in one pass, since every hit pays for it.
-        self._notable = re.compile(rb"(?:\A|;)[ \t;]*(?!(?:" + names + rb")[ \t]*(?:[=;]|\Z))[^ \t;]")
+        # Finds the first cookie that is not ignored; unanchored and in one pass, since every hit pays for it. No quantifier
+        # gives anything back: a field made of blanks and semicolons would otherwise take quadratic time.
+        self._notable = re.compile(rb"(?:\A|;)[ \t]*+(?!(?:" + names + rb")[ \t]*+(?:[=;]|\Z))[^ \t;]")
         self._ignored = re.compile(names)
         self._keyed = re.compile(alternatives(keyed))
         self._anonymous = re.compile(alternatives(anonymous))
@@ -81,17 +83,20 @@ class Cookies:
         if not self._notable.search(value):
             return EMPTY
         kept: list[bytes] = []
-        keyed: list[bytes] = []
+        keyed: list[tuple[bytes, bytes]] = []
         anonymous = False
-        for pair in _SPLIT.split(value.strip(b" \t;")):
-            name = pair.partition(b"=")[0].rstrip(b" \t")
+        for part in value.split(b";"):
+            pair = part.strip(_BLANK)
+            name = pair.partition(b"=")[0].rstrip(_BLANK)
             if not pair or self._ignored.fullmatch(name):
                 continue
             if self._keyed.fullmatch(name):
-                keyed.append(pair)
+                keyed.append((name, pair))
             elif self._anonymous.fullmatch(name):
                 anonymous = True
             else:
                 return Jar(other=name.decode("latin-1"))
             kept.append(pair)
-        return Jar(sent=b"; ".join(kept), keyed=tuple(sorted(keyed)), anonymous=anonymous)
+        # Sorted by name alone: of two with one name the application takes the first or the last.
+        keyed.sort(key=itemgetter(0))
+        return Jar(sent=b"; ".join(kept), keyed=tuple(pair for _, pair in keyed), anonymous=anonymous)

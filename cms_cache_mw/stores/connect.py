@@ -55,3 +55,20 @@ def pooled(url: str, *, timeout: float, connect_timeout: float, connections: int
         "retry": Retry(NoBackoff(), 0),
     }
     return Redis(connection_pool=BlockingConnectionPool.from_url(url, **options))
+
+
+def threaded(url: str, *, timeout: float, connect_timeout: float, connections: int) -> Redis:
+    """A client for many threads, whose commands wait for a free connection no longer than `timeout` seconds."""
+    from redis import BlockingConnectionPool, Redis  # noqa: PLC0415
+    from redis.backoff import NoBackoff  # noqa: PLC0415
+    from redis.retry import Retry  # noqa: PLC0415
+
+    options: dict[str, Any] = {
+        "protocol": 2,
+        "max_connections": connections,
+        "timeout": timeout,
+        "socket_timeout": timeout,
+        "socket_connect_timeout": connect_timeout,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    return Redis(connection_pool=BlockingConnectionPool.from_url(url, **options))

@@ -1,19 +1,20 @@
 """Entries in Redis, as bytes under names: one GET to read, one SET with an expiry to write.
 
 Safety does not depend on what is stored here, since every reader checks an entry against the purge clock; so a value may be
-late, lost, or written twice.
+late, lost, or written twice. There is one store for event loops and one for threads; they differ in how a command is sent.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from cms_cache_mw.stores.connect import pooled
+from cms_cache_mw.stores.connect import pooled, threaded
 from cms_cache_mw.stores.guard import StoreError
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis
+    from redis import Redis
+    from redis.asyncio import Redis as AsyncRedis
 
     from cms_cache_mw.stores.guard import Breaker
 
@@ -21,47 +22,17 @@ TIMEOUT: Final = 0.1
 """Seconds that a visitor's request ever waits for Redis."""
 CONNECTIONS: Final = 32
 
-
-class Shared(Protocol):
-    """The second level. Both calls raise `StoreError` and nothing else."""
-
-    async def get(self, name: str) -> bytes | None:
-        """The value, or `None`."""
-        ...
-
-    async def put(self, name: str, value: bytes, ttl: float) -> None:
-        """Write a value that goes by itself after `ttl` seconds."""
-        ...
-
-    async def delete(self, name: str) -> None:
-        """Remove a value."""
-        ...
-
-    async def run(self, script: str, keys: list[str], arguments: list[str | bytes | int]) -> object:
-        """What a server script answers."""
-        ...
-
-    async def close(self) -> None:
-        """Give back the connections."""
-        ...
+Word: TypeAlias = str | bytes | int
 
 
-class LoopShared:
-    """Redis on an event loop, each call within the deadline, none while the breaker is open."""
+class Shared:
+    """The second level. Every call raises `StoreError` in trouble and nothing else, and none is made while the breaker is open."""
 
-    def __init__(self, url: str, breaker: Breaker, *, timeout: float = TIMEOUT) -> None:
-        self._client: Redis = pooled(url, timeout=timeout, connect_timeout=timeout, connections=CONNECTIONS)
-        self._breaker, self._timeout = breaker, timeout
-        self._asked: set[asyncio.Task[object]] = set()
-        self._loop = asyncio.get_running_loop()
+    def __init__(self, breaker: Breaker) -> None:
         from redis.exceptions import RedisError  # noqa: PLC0415
 
+        self._breaker = breaker
         self._errors = (RedisError, OSError, TimeoutError)
-
-    @property
-    def usable(self) -> bool:
-        """Whether the running loop is the one its connections belong to."""
-        return self._loop is asyncio.get_running_loop()
 
     async def get(self, name: str) -> bytes | None:
         """The value, or `None`."""
@@ -76,9 +47,43 @@ class LoopShared:
         """Remove a value."""
         await self._ask("DEL", name)
 
-    async def run(self, script: str, keys: list[str], arguments: list[str | bytes | int]) -> object:
+    async def run(self, script: str, keys: list[str], arguments: list[Word]) -> object:
         """What a server script answers."""
         return await self._ask("EVAL", script, len(keys), *keys, *arguments)
+
+    async def close(self) -> None:
+        """Give back the connections."""
+        raise NotImplementedError
+
+    async def _command(self, *words: Word) -> object:
+        raise NotImplementedError
+
+    async def _ask(self, *words: Word) -> object:
+        if self._breaker.open:
+            raise StoreError("the breaker is open")
+        try:
+            answer = await self._command(*words)
+        except self._errors as error:
+            self._breaker.failed(error)
+            raise StoreError(f"{type(error).__name__}: {error}") from error
+        self._breaker.succeeded()
+        return answer
+
+
+class LoopShared(Shared):
+    """Redis on the running event loop."""
+
+    def __init__(self, url: str, breaker: Breaker, *, timeout: float = TIMEOUT) -> None:
+        super().__init__(breaker)
+        self._client: AsyncRedis = pooled(url, timeout=timeout, connect_timeout=timeout, connections=CONNECTIONS)
+        self._timeout = timeout
+        self._asked: set[asyncio.Task[object]] = set()
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def usable(self) -> bool:
+        """Whether the running loop is the one its connections belong to."""
+        return self._loop is asyncio.get_running_loop()
 
     async def close(self) -> None:
         """Wait for what is under way, and give back the connections."""
@@ -86,25 +91,34 @@ class LoopShared:
             await asyncio.wait(self._asked)
         await self._client.aclose()
 
-    async def _ask(self, *command: str | bytes | int) -> object:
-        if self._breaker.open:
-            raise StoreError("the breaker is open")
+    async def _command(self, *words: Word) -> object:
         # A command that is cancelled breaks its connection: with the deadline past, or the visitor gone, it is left to end.
-        asked: asyncio.Task[object] = asyncio.ensure_future(self._client.execute_command(*command))  # type: ignore[no-untyped-call]
+        command: Any = self._client.execute_command
+        asked: asyncio.Task[object] = asyncio.ensure_future(command(*words))
         self._asked.add(asked)
         asked.add_done_callback(self._answered)
         done, _ = await asyncio.wait((asked,), timeout=self._timeout)
-        try:
-            if not done:
-                raise TimeoutError(f"no answer in {self._timeout * 1000:.0f} ms")
-            answer = asked.result()
-        except self._errors as error:
-            self._breaker.failed(error)
-            raise StoreError(f"{type(error).__name__}: {error}") from error
-        self._breaker.succeeded()
-        return answer
+        if not done:
+            raise TimeoutError(f"no answer in {self._timeout * 1000:.0f} ms")
+        return asked.result()
 
     def _answered(self, asked: asyncio.Task[object]) -> None:
         self._asked.discard(asked)
         if not asked.cancelled():
             asked.exception()  # looked at, so that asyncio does not report it
+
+
+class ThreadShared(Shared):
+    """Redis for threads, each of which waits in place."""
+
+    def __init__(self, url: str, breaker: Breaker, *, timeout: float = TIMEOUT) -> None:
+        super().__init__(breaker)
+        self._client: Redis = threaded(url, timeout=timeout, connect_timeout=timeout, connections=CONNECTIONS)
+
+    async def close(self) -> None:
+        """Give back the connections."""
+        self._client.close()
+
+    async def _command(self, *words: Word) -> object:
+        command: Any = self._client.execute_command
+        return command(*words)
