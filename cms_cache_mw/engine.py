@@ -18,8 +18,9 @@ from cms_cache_mw.core.keys import Asked, Refused
 from cms_cache_mw.core.policy import Bypass, Fetch, Refuse, Revalidate, Serve
 from cms_cache_mw.core.status import HIT_MEMORY, HIT_SHARED, Reason, append, refused, write
 from cms_cache_mw.encoding import better, gzipped
-from cms_cache_mw.flight import NOTHING, PATIENCE, Flight, Follow, Landing, Lead
+from cms_cache_mw.flight import NOTHING, Flight, Follow, Landing
 from cms_cache_mw.levels import Found
+from cms_cache_mw.merging import AGAIN, ALONE, Again, Merging, Permit
 from cms_cache_mw.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class Engine:
         self.outdated = outdated
         """Told of each answer to an unsafe request that was carried out."""
         self._waited = False
+        self._merging: Merging[Answer | Stale] = Merging(flights, runtime, worker.clock, now)
 
     async def step(self, request: Request) -> Step:
         """The answer to a request, or a recorder through which the application answers it; it never raises."""
@@ -109,7 +111,7 @@ class Engine:
             return Recorder(self, request, reason) if reason else Sought(asked, found)
         match policy.before(asked.request, found.entry, self.rules, now):
             case Serve() as serve:
-                return self._served(asked, found, serve, now)
+                return self.served(asked, found, serve, now)
             case Bypass(reason=reason) if reason not in _WHOLE:
                 return Recorder(self, request, reason)
         return Sought(asked, found)
@@ -120,24 +122,14 @@ class Engine:
         await self._first_lease()
         if asked.anonymous or not _whole(asked.request) or self.tally.uncacheable(asked.key, arrived):
             return await self._own(sought)
-        boarding: Lead | Follow | None = self._board(asked)
-        late = False
-        while isinstance(boarding, Follow):
-            flight = boarding.flight
-            if await self.runtime.wait(flight.landing, PATIENCE):
-                delivered = self._delivered(asked, flight, arrived)
-                if delivered is None:
-                    return await self._own(sought)
-                if not isinstance(delivered, Flight):
-                    return delivered
-                boarding = self._board(asked)
-            elif late:
-                boarding = None
-            else:
-                late, boarding = True, self.flights.second(flight.place, self.now())
-        if boarding:
-            return await self._led(sought, boarding)
-        return await self._alone(sought, (asked.key, self.levels.variant(asked)))
+        admitted = await self._merging.admitted(_Visitor(self, asked, arrived))
+        if not isinstance(admitted, Permit):
+            return admitted
+        try:
+            return await self._own(sought, admitted.land)
+        except BaseException:
+            admitted.land(NOTHING)
+            raise
 
     def present(self, entry: Entry, request: Request, item: bytes) -> Answer:
         """An entry as an answer, with its Cache-Status item."""
@@ -154,7 +146,8 @@ class Engine:
         if unsafe(request, head):
             self.outdated(request, head)
 
-    def _served(self, asked: Asked, found: Found, serve: Serve, now: float) -> Answer | Stale:
+    def served(self, asked: Asked, found: Found, serve: Serve, now: float) -> Answer | Stale:
+        """The entry that the policy wants served, and the render that replaces it if it is stale."""
         template = HIT_SHARED if found.shared else HIT_MEMORY
         entry = serve.entry
         answer = self.present(entry, asked.request, template % entry.remaining(now))
@@ -188,33 +181,6 @@ class Engine:
             request = policy.to_fetch(asked.request, self.rules)
         return Recorder(self, request, reason, asked, entry=entry, land=land)
 
-    async def _led(self, sought: Sought, lead: Lead) -> Step:
-        """At the head of a flight: Redis first, then the application."""
-        flight = lead.flight
-        try:
-            if lead.after:
-                await self.runtime.wait(lead.after.landing, PATIENCE)
-                self.flights.depart(flight, self.now())
-            return await self._own(sought, partial(self.flights.leave, flight))
-        except BaseException:
-            self.flights.leave(flight)
-            raise
-
-    async def _alone(self, sought: Sought, place: Place) -> Step:
-        """A render beside two flights that take long, at most eight at once; an entry that comes meanwhile will do."""
-        turn = self.flights.queue(place)
-        try:
-            while not await self.runtime.wait(turn.come, 0.25):
-                found = self.levels.held(sought.asked, now := self.now())
-                serve = found.entry and policy.before(sought.asked.request, found.entry, self.rules, now)
-                if isinstance(serve, Serve):
-                    self.flights.give_back(turn)
-                    return self._served(sought.asked, found, serve, now)
-            return await self._own(sought, lambda _: self.flights.give_back(turn))
-        except BaseException:
-            self.flights.give_back(turn)
-            raise
-
     async def _own(self, sought: Sought, land: Land | None = None) -> Step:
         """The answer from Redis, else a recorder for this request; `land` is told what came of it."""
         asked, found = sought.asked, sought.found
@@ -228,7 +194,7 @@ class Engine:
             case Serve():
                 if land:
                     land(Landing(decision.entry, shared=True))
-                return self._served(asked, found, decision, now)
+                return self.served(asked, found, decision, now)
             case Revalidate(reason=reason) | Fetch(reason=reason):
                 return self._recorder(asked, found.entry, reason, land)
             case Bypass(reason=reason):
@@ -241,30 +207,6 @@ class Engine:
         if land:
             land(NOTHING)
         return step
-
-    def _delivered(self, asked: Asked, flight: Flight, arrived: float) -> Answer | Stale | Flight | None:
-        """What a flight brought for one who waited: an answer; the flight itself, to try again; `None`, to render alone.
-
-        What may be taken is decided now, by the clock. A render that began after the asker arrived is always new enough.
-        """
-        landing, now = flight.landing.result(), self.now()
-        entry = landing.entry
-        if entry is None:
-            return None if landing.uncacheable else flight
-        why = self.worker.clock.check(entry, now)
-        if why not in {None, Reason.SOFT_PURGED} and (landing.shared or flight.begun < arrived):
-            return flight
-        names = tuple(name for name, _ in entry.variant)
-        if vary.variant(asked.request, names, self.rules) != entry.variant:
-            return flight if self.levels.variant(asked) != flight.place[1] else None
-        serve = policy.before(asked.request, entry, self.rules, now)
-        if not isinstance(serve, Serve):
-            return None
-        if landing.shared:
-            return self._served(asked, Found(entry, why or Reason.HIT, shared=True), serve, now)
-        self.tally.count(Reason.URI_MISS)
-        self.tally.count("collapsed")
-        return self.present(entry, asked.request, write(Reason.URI_MISS, collapsed=True))
 
     async def _share(self, key: Key, entry: Entry, names: tuple[bytes, ...], *, encode: bool) -> None:
         if encode:
@@ -279,16 +221,50 @@ class Engine:
                 entry.encoded[name] = smaller
         self.levels.memory.reweigh(key, entry)
 
-    def _board(self, asked: Asked) -> Lead | Follow:
-        now = self.now()
-        return self.flights.board((asked.key, self.levels.variant(asked)), now, leased=self.worker.clock.holds(now))
-
     async def _first_lease(self) -> None:
         """Give a worker that has just started the chance to be sure before it asks the application."""
         follower = self.worker.follower
         if follower and not follower.leased.done() and not self._waited:
             await self.runtime.wait(follower.leased, FIRST_LEASE)
             self._waited = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Visitor:
+    """A request that waits for somebody else's render of what it asks for."""
+
+    engine: Engine
+    asked: Asked
+    arrived: float
+
+    def place(self) -> Place:
+        return self.asked.key, self.engine.levels.variant(self.asked)
+
+    def delivered(self, flight: Flight) -> Answer | Stale | Again | Permit:
+        """What may be taken is decided now, by the clock. A render that began after the asker arrived is always new enough."""
+        engine, asked, landing, now = self.engine, self.asked, flight.landing.result(), self.engine.now()
+        entry = landing.entry
+        if entry is None:
+            return ALONE if landing.uncacheable or engine.tally.uncacheable(asked.key, now) else AGAIN
+        why = engine.worker.clock.check(entry, now)
+        if why not in {None, Reason.SOFT_PURGED} and (landing.shared or flight.begun < self.arrived):
+            return AGAIN
+        names = tuple(name for name, _ in entry.variant)
+        if vary.variant(asked.request, names, engine.rules) != entry.variant:
+            return AGAIN if self.place() != flight.place else ALONE
+        serve = policy.before(asked.request, entry, engine.rules, now)
+        if not isinstance(serve, Serve):
+            return ALONE
+        if landing.shared:
+            return engine.served(asked, Found(entry, why or Reason.HIT, shared=True), serve, now)
+        engine.tally.count(Reason.URI_MISS)
+        engine.tally.count("collapsed")
+        return engine.present(entry, asked.request, write(Reason.URI_MISS, collapsed=True))
+
+    def held(self) -> Answer | Stale | None:
+        found = self.engine.levels.held(self.asked, now := self.engine.now())
+        serve = found.entry and policy.before(self.asked.request, found.entry, self.engine.rules, now)
+        return self.engine.served(self.asked, found, serve, now) if isinstance(serve, Serve) else None
 
 
 def _whole(request: Request) -> bool:
