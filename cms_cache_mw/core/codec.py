@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import struct
 from dataclasses import astuple
-from typing import Final
+from math import isfinite
+from typing import Annotated, Final
 
 import msgspec
 from blake3 import blake3
@@ -25,7 +26,7 @@ _SUM: Final = 8
 
 
 class _Meta(msgspec.Struct, array_like=True, frozen=True):
-    status: int
+    status: Annotated[int, msgspec.Meta(ge=200, le=599)]
     fields: tuple[tuple[bytes, bytes], ...]
     freshness: tuple[float, float, float, float, bool, bool]
     prints: bytes
@@ -34,7 +35,12 @@ class _Meta(msgspec.Struct, array_like=True, frozen=True):
     url: str
     variant: tuple[tuple[bytes, bytes | None], ...]
     render_ms: float
-    encoded: dict[str, bytes]
+    encoded: dict[bytes, bytes]
+
+    @property
+    def plausible(self) -> bool:
+        """Whether its numbers can be reckoned with and its fingerprints are whole: what purges go by must not be cut."""
+        return all(map(isfinite, (*self.freshness, self.render_ms))) and not len(self.prints) % 8
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -55,7 +61,7 @@ def encode(entry: Entry, digest: bytes, *, now: float, wall: float, secret: byte
             entry.url,
             entry.variant,
             entry.render_ms,
-            {name.decode("latin-1"): body for name, body in entry.encoded.items()},
+            entry.encoded,
         )
     )
     created = round((wall - entry.age(now)) * 1_000_000)
@@ -87,6 +93,8 @@ def decode(
         meta = _DECODER.decode(view[start : start + length])
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return None
+    if magic != MAGIC or not meta.plausible:
+        return None
     return Entry(
         status=meta.status,
         fields=meta.fields,
@@ -96,13 +104,13 @@ def decode(
         born=now - max(0.0, wall - created / 1_000_000),
         epoch=epoch,
         base=base,
-        prints=struct.unpack(f">{len(meta.prints) // 8}Q", meta.prints[: len(meta.prints) // 8 * 8]),
+        prints=struct.unpack(f">{len(meta.prints) // 8}Q", meta.prints),
         tags=meta.tags,
         site=meta.site,
         url=meta.url,
         variant=meta.variant,
         render_ms=meta.render_ms,
-        encoded={name.encode("latin-1"): body for name, body in meta.encoded.items()},
+        encoded=meta.encoded,
     )
 
 

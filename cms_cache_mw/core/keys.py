@@ -46,7 +46,8 @@ KEYED_FIELDS: Final = frozenset(
 _NOTABLE: Final = KEYED_FIELDS | {b"host", b"cookie", b"forwarded"}
 _HOST = re.compile(rb"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?\Z")
 _FORWARDED = re.compile(rb"(?:\A|[;,])[ \t]*((?:host|proto)[ \t]*=[^;,]*)", re.IGNORECASE)
-_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
+_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})?")
+_PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 _UNRESERVED: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 Network: TypeAlias = IPv4Network | IPv6Network
@@ -104,6 +105,8 @@ def normal_path(path: str) -> str:
 
 
 def _unescape(match: re.Match[str]) -> str:
+    if match[1] is None:
+        return "%25"
     char = chr(int(match[1], 16))
     return char if char in _UNRESERVED else f"%{match[1].upper()}"
 
@@ -112,6 +115,11 @@ def shown_path(request: Request) -> str:
     """The request's path as text, percent-encoding kept, for tags and for people."""
     text = request.path.decode("utf-8", "surrogateescape")
     return normal_path(text if request.raw else quote(text, safe="/:@!$&'()*+,;=~", errors="surrogateescape"))
+
+
+def shown_query(query: bytes) -> str:
+    """A query as URL tags spell it: as it is, but for bytes that no URL has, which are percent-encoded."""
+    return quote(query, safe=_PRINTABLE)
 
 
 class Keys:
@@ -148,8 +156,8 @@ class Keys:
             if jar.other is not None:
                 return Refused(Reason.COOKIE, jar.other)
             request = replace(request, fields=_with_cookies(request.fields, jar))
-        if request.query and self._any_ignored.search(request.query):
-            request = replace(request, query=self._less(request.query))
+        if (query := self.query_of(request.query)) != request.query:
+            request = replace(request, query=query)
         key: Key = (request.scheme.encode(), host, request.path, request.query)
         if not request.raw:
             key = (*key, b"decoded")
@@ -163,6 +171,12 @@ class Keys:
         if not self._sites:
             return name
         return self._sites.get(host.lower()) or self._sites.get(name)
+
+    def query_of(self, query: bytes) -> bytes:
+        """A query less the parameters that are ignored, which is what entries are stored under."""
+        if not query or not self._any_ignored.search(query):
+            return query
+        return b"&".join(p for p in query.split(b"&") if not self._ignored.fullmatch(p.partition(b"=")[0]))
 
     @property
     def sites(self) -> frozenset[str]:
@@ -182,9 +196,6 @@ class Keys:
         except ValueError:
             return False
         return any(address in network for network in self._trusted)
-
-    def _less(self, query: bytes) -> bytes:
-        return b"&".join(p for p in query.split(b"&") if not self._ignored.fullmatch(p.partition(b"=")[0]))
 
 
 def _told_apart(notable: Iterable[Field], jar: Jar) -> Key:

@@ -25,10 +25,10 @@ MAX_PREFIX_DEPTH: Final = 8
 """Path ancestors an entry is tagged with; `/a/b/` has depth 2."""
 
 _READABLE = re.compile(r"[!-~]{1,256}\Z")
-_COMMA = re.compile(rb"[ \t]*,[ \t]*")
-_SPACE = re.compile(rb"[ \t]+")
-_EITHER = re.compile(rb"[ \t]*[, \t][ \t]*")
-_SEPARATORS: Final = {b"cache-tag": _COMMA, b"surrogate-key": _SPACE, b"xkey": _SPACE}
+_BLANKS = re.compile(rb"[ \t]")
+_EITHER = re.compile(rb"[, \t]")
+_SEPARATORS: Final = {b"cache-tag": re.compile(rb","), b"surrogate-key": _BLANKS, b"xkey": _BLANKS}
+"""What stands between the tags of each header; in one of a deployment's own, commas and blanks alike."""
 
 
 class TagError(ValueError):
@@ -113,9 +113,9 @@ def read_tags(fields: Fields, names: Collection[bytes]) -> tuple[str, ...]:
     for name, value in fields:
         if name not in names:
             continue
-        for part in _SEPARATORS.get(name, _EITHER).split(value.strip(b" \t")):
-            if part:
-                found[read_tag(part.decode("latin-1"))] = None
+        for part in _SEPARATORS.get(name, _EITHER).split(value):
+            if tag := part.strip(b" \t"):
+                found[read_tag(tag.decode("latin-1"))] = None
     if len(found) > MAX_TAGS:
         raise TagError(f"{len(found)} tags: a response may have {MAX_TAGS}")
     return tuple(found)
@@ -132,12 +132,11 @@ class Tagging:
 def tagging(names: Iterable[str], implicit: tuple[int, ...], content_language: str = "") -> Tagging:
     """The tags of an entry, with `TAG@LANGUAGE` beside each tag where its language is known.
 
-    The language is that of its `lang:` tag, else Content-Language.
+    The language is that of its `lang:` tag, else Content-Language; there may be several.
     """
     names = tuple(names)
-    languages = [name[5:] for name in names if name.startswith("lang:")] or (
-        [content_language] if content_language else []
-    )
+    languages = [name[5:] for name in names if name.startswith("lang:")]
+    languages = languages or [part for member in content_language.split(",") if (part := member.strip())]
     prints = [tag_print(name) for name in names]
     for language in languages:
         prints.extend(tag_print(f"{name}@{language}") for name in names if not name.startswith("lang:"))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from cms_cache_mw.core.keys import normal_path
+from cms_cache_mw.core.keys import normal_path, shown_query
 from cms_cache_mw.core.tags import (
     MAX_PREFIX_DEPTH,
     TagError,
@@ -45,26 +45,32 @@ class Target:
     site: str = ""
     everything: bool = False
 
-    def prints(self, site_of: Callable[[str], str | None], sites: frozenset[str] = frozenset()) -> frozenset[int]:
-        """The fingerprints to purge; `site_of` gives the site of a host; `sites` are those there are, empty for any.
+    def prints(
+        self,
+        site_of: Callable[[str], str | None],
+        sites: frozenset[str] = frozenset(),
+        query_of: Callable[[bytes], bytes] = bytes,
+    ) -> frozenset[int]:
+        """The fingerprints to purge.
 
-        Raises `TargetError` before anything is done, if any part of the target cannot be meant.
+        `site_of` gives the site of a host; `sites` are those there are, empty for any; `query_of` gives what a query is
+        stored under. Raises `TargetError` before anything is done, if any part of the target cannot be meant.
         """
         self._plausible(sites)
         found = {all_print()} if self.everything else set()
         found.update(self._tag(tag) for tag in self.tags)
         for url in self.urls:
-            site, path, query = _split("urls", url, site_of)
-            found.add(url_print(site or self.site or None, path, query or None))
+            site, path, query = self._split("urls", url, site_of)
+            found.add(url_print(site, path, shown_query(query_of(query.encode())) or None))
         for prefix in self.prefixes:
-            site, path, query = _split("prefixes", prefix, site_of)
+            site, path, query = self._split("prefixes", prefix, site_of)
             if query or not path.endswith("/"):
                 raise TargetError("prefixes", f"{prefix!r} does not end in '/'; '/news/' purges it and all below it")
             if len(prefixes(path)) - 1 != path.count("/") - 1:
                 raise TargetError(
                     "prefixes", f"{prefix!r} is deeper than {MAX_PREFIX_DEPTH} levels; purge one above it"
                 )
-            found.add(prefix_print(site or self.site or None, path))
+            found.add(prefix_print(site, path))
         if self.site and not (self.urls or self.prefixes):
             found.add(site_print(self.site))
         return frozenset(found)
@@ -87,21 +93,25 @@ class Target:
         except TagError as error:
             raise TargetError("tags", str(error)) from None
 
-
-def _split(field: str, text: str, site_of: Callable[[str], str | None]) -> tuple[str | None, str, str]:
-    """Site, normal path and query of a URL or of a path."""
-    if any(not char.isprintable() or char.isspace() for char in text):
-        raise TargetError(field, f"{text!r} has a space or a control character; percent-encode it")
-    if text.startswith("/") and not text.startswith("//"):
-        path, _, query = text.partition("#")[0].partition("?")
-        return None, normal_path(path), query
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        parts = urlsplit("")
-    if parts.scheme not in {"http", "https"} or not parts.netloc:
-        raise TargetError(field, f"{text!r} is neither a path such as '/news/' nor a URL such as 'https://host/news/'")
-    site = site_of(parts.netloc.rpartition("@")[2])
-    if site is None:
-        raise TargetError(field, f"{text!r} is on no site of this cache")
-    return site, normal_path(parts.path or "/"), parts.query
+    def _split(self, field: str, text: str, site_of: Callable[[str], str | None]) -> tuple[str | None, str, str]:
+        """Site (`None`: any), normal path and query of a URL or of a path."""
+        if any(not char.isprintable() or char.isspace() for char in text):
+            raise TargetError(field, f"{text!r} has a space or a control character; percent-encode it")
+        if text.startswith("/") and not text.startswith("//"):
+            path, _, query = text.partition("#")[0].partition("?")
+            return self.site or None, normal_path(path), query
+        try:
+            parts = urlsplit(text)
+        except ValueError:
+            parts = urlsplit("")
+        host = parts.netloc.rpartition("@")[2]
+        if parts.scheme not in {"http", "https"} or not host:
+            raise TargetError(
+                field, f"{text!r} is neither a path such as '/news/' nor a URL such as 'https://host/news/'"
+            )
+        site = site_of(host)
+        if not site:
+            raise TargetError(field, f"{text!r} is on no site of this cache")
+        if self.site and site != self.site:
+            raise TargetError(field, f"{text!r} is on the site {site!r}, not on {self.site!r}; leave one of them out")
+        return site, normal_path(parts.path or "/"), parts.query
