@@ -37,6 +37,7 @@ HOP_BY_HOP: Final = frozenset(
 """Fields that end at the next hop and are never stored (RFC 9110 §7.6.1, RFC 9111 §3.1)."""
 
 _QUOTED_OR_COMMA = re.compile(rb'"(?:[^"\\]|\\.)*+(?P<closed>"?)|,', re.DOTALL)
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _MAX_DIGITS: Final = 10
 _NAME: Final = itemgetter(0)
@@ -71,17 +72,18 @@ def _split(value: bytes) -> list[bytes]:
 
 
 def directives(lines: Iterable[bytes]) -> Directives:
-    """The directives of all Cache-Control lines together (RFC 9111 §5.2)."""
+    """The directives of all Cache-Control lines together (RFC 9111 §5.2).
+
+    A name with something after it that is no argument is that directive all the same: `private; max-age=60` is private.
+    """
     found: Directives = {}
     for line in lines:
         for member in elements(line):
-            name, equals, argument = member.partition(b"=")
-            bare = name.rstrip(b" \t")
-            if bare != name:
-                # Whitespace around "=" is no grammar: the argument stays unreadable.
-                argument = b" " + argument
-            key = bare.lower()
-            found[key] = (*found.get(key, ()), _unquoted(argument) if equals else None)
+            if match := _TOKEN.match(member):
+                rest = member[match.end() :]
+                argument = _unquoted(rest[1:]) if rest[:1] == b"=" else None
+                key = match[0].lower()
+                found[key] = (*found.get(key, ()), argument)
     return found
 
 
@@ -111,12 +113,12 @@ def delta(text: bytes) -> int | None:
 def named(found: Directives, name: bytes) -> frozenset[bytes] | None:
     """The field names that a directive is limited to, or `None` where it is about the whole response.
 
-    An argument without names limits nothing (RFC 9111 §5.2.2.4, §5.2.2.7).
+    An argument that is no list of names limits nothing (RFC 9111 §5.2.2.4, §5.2.2.7).
     """
     names: set[bytes] = set()
     for argument in found.get(name, ()):
         listed = elements((argument or b"").lower())
-        if not listed:
+        if not listed or not all(map(_TOKEN.fullmatch, listed)):
             return None
         names.update(listed)
     return frozenset(names)

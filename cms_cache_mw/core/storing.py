@@ -70,9 +70,7 @@ class Freshen:
     reason: Reason = Reason.REVALIDATED
 
 
-def settle(
-    request: Request, head: Head, rules: Rules, wall: float, delay: float, *, tagged: bool = True
-) -> Store | Reason:
+def settle(request: Request, head: Head, rules: Rules, wall: float, delay: float, *, tagged: bool) -> Store | Reason:
     """What is stored of an answer, or why nothing is (RFC 9111 §3)."""
     rule = control(head, rules)
     names = vary.names(head, rules)

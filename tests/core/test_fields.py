@@ -118,12 +118,27 @@ def test_seconds() -> None:
     assert [seconds(found, name) for name in (b"a", b"b", b"c", b"d", b"e")] == [3, 9, 0, 0, None]
 
 
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        (b"private; max-age=60", {b"private": (None,)}),
+        (b"no-store\\, no-cache;", {b"no-store": (None,), b"no-cache": (None,)}),
+        (b"max-age =60", {b"max-age": (None,)}),
+        (b'=60, "no-store", ;', {}),
+        (b"a=, b==", {b"a": (b"",), b"b": (b"=",)}),
+    ],
+)
+def test_directives_with_something_behind_them(line: bytes, found: dict[bytes, tuple[bytes | None, ...]]) -> None:
+    """A name counts whatever follows it; what has no name is nothing."""
+    assert directives([line]) == found
+
+
 def test_named() -> None:
     """Field names come from tokens and quoted lists; a bare or empty argument is about the whole response."""
-    found = directives([b'a=X, a="Y, z", b, c="", d=" , ", e, e=x'])
+    found = directives([b'a=X, a="Y, z", b, c="", d=" , ", e, e=x, f="x; y", g="a b, c"'])
 
     assert named(found, b"a") == frozenset({b"x", b"y", b"z"})
-    assert [named(found, name) for name in (b"b", b"c", b"d", b"e")] == [None] * 4
+    assert [named(found, name) for name in (b"b", b"c", b"d", b"e", b"f", b"g")] == [None] * 6
 
 
 def test_connection_named() -> None:
