@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -49,11 +50,7 @@ class Desk:
             "/edit/block/{block}": BlockForm(),
             "/edit/template/{template}": TemplateForm(press),
         }
-        self.environment = Environment(
-            loader=FileSystemLoader(HERE / "templates" / "desk"), autoescape=True, undefined=StrictUndefined,
-            trim_blocks=True, lstrip_blocks=True,
-        )  # fmt: skip
-        self.environment.globals.update(assets=press.assets)
+        self.assets = press.assets
 
     def routes(self) -> list[Route]:
         """The desk's addresses."""
@@ -156,12 +153,13 @@ class Desk:
     def _page(self, request: Request, screen: str, /, *, status: int = 200, **names: object) -> Response:
         signed_in = editor_of(request)
         names |= {
+            "assets": self.assets,
             "editor": signed_in,
             "csrf": request.session["csrf"] if signed_in else "",
             "flash": request.session.pop("flash", None) if signed_in else None,
             "visit": visit(request, "en"),
         }
-        return private(self.environment.get_template(screen).render(names), status=status)
+        return private(_screens().get_template(screen).render(names), status=status)
 
     def _authorise(self, request: Request, sent: FormData) -> None:
         """Let through what a signed-in editor sent from one of our forms."""
@@ -169,6 +167,14 @@ class Desk:
             raise HTTPException(403, "Sign in first, at /login.")
         if not _same(str(sent.get("csrf", "")), request.session["csrf"]):
             raise HTTPException(403, "The form lacks its token, or the token is of another session. Reload the form.")
+
+
+@cache
+def _screens() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(HERE / "templates" / "desk"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
 
 
 async def _form(request: Request) -> FormData:

@@ -157,7 +157,8 @@ def _path(db: sqlite3.Connection, page: int | None, setting: Setting) -> str:
     parent = db.execute("SELECT * FROM page WHERE id = ?", [setting.parent]).fetchone()
     if parent is None or parent["template"] == "article" or page in _line(db, setting.parent):
         raise Rejected({"parent": "Choose a section or the front page, and none below this page."})
-    if not SLUG.fullmatch(setting.slug) or setting.slug in RESERVED:
+    proper = SLUG.fullmatch(setting.slug) and setting.slug not in RESERVED
+    if not proper:
         faults["slug"] = "Letters, digits, dots, dashes and underscores, like “string-templates”."
     if not _is_date(setting.date):
         faults["date"] = "A date like 2026-05-03."
@@ -169,7 +170,7 @@ def _path(db: sqlite3.Connection, page: int | None, setting: Setting) -> str:
         "SELECT 1 FROM page WHERE site = ? AND rtrim(path, '/') = rtrim(?, '/') AND id IS NOT ?",
         [parent["site"], path, page],
     )
-    if taken.fetchone():
+    if proper and taken.fetchone():
         faults["slug"] = f"There is already a page at {path}."
     if faults:
         raise Rejected(faults)

@@ -27,6 +27,8 @@ HOSTS = {
 }
 HOST = re.compile(r"(\[::1\]|[a-z0-9.-]+)(:[0-9]{1,5})?", re.IGNORECASE)
 
+LARGEST_PORT = 65535
+
 PAGE_SECONDS = 3600
 SEARCH_SECONDS = 60
 QUERY_LENGTH = 100
@@ -35,7 +37,7 @@ QUERY_LENGTH = 100
 def site_of(host: str) -> str | None:
     """The site that a Host header asks for."""
     found = HOST.fullmatch(host)
-    return HOSTS.get(found[1].lower()) if found else None
+    return HOSTS.get(found[1].lower()) if found and int((found[2] or ":0")[1:]) <= LARGEST_PORT else None
 
 
 def visit(request: Request, language: str | None = None) -> Visit:
@@ -147,13 +149,13 @@ class Public:
         """The newest articles as RSS 2.0."""
         here = visit(request)
         made = self._special(here, "feed.xml")
-        return publish(here, made.html, made.tags, media_type="application/rss+xml")
+        return publish(here, made.html, made.tags, media_type="application/rss+xml; charset=utf-8")
 
     def sitemap(self, request: Request) -> Response:
         """Every address of the site with its translations (sitemaps.org, hreflang)."""
         here = visit(request, "en")
         made = self._special(here, "sitemap.xml")
-        return publish(here, made.html, made.tags, media_type="application/xml")
+        return publish(here, made.html, made.tags, media_type="application/xml; charset=utf-8")
 
     def robots(self, request: Request) -> Response:
         """What crawlers should know."""

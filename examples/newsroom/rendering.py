@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -172,6 +172,7 @@ class Rendered:
     tags: list[str]
 
 
+@cache
 def sandbox() -> ImmutableSandboxedEnvironment:
     """The environment of the public templates, in which an editor's template reaches nothing but its view."""
     environment = ImmutableSandboxedEnvironment(
@@ -182,6 +183,11 @@ def sandbox() -> ImmutableSandboxedEnvironment:
     environment.globals.update(page_size=PAGE_SIZE, most_results=RESULTS)
     environment.filters.update(dotted=_dotted, passage=_passage, rfc_date=_rfc_date, urlpath=quote)
     return environment
+
+
+@lru_cache(maxsize=64)
+def _compiled(source: str) -> Template:
+    return sandbox().from_string(source)
 
 
 def _now() -> str:
@@ -207,7 +213,6 @@ class Press:
     def __init__(self) -> None:
         self.environment = sandbox()
         self.assets: dict[str, str] = {}
-        self._compiled = lru_cache(maxsize=64)(self.environment.from_string)
 
     def page(self, db: sqlite3.Connection, visit: Visit, page: Page, *, number: int = 1) -> Rendered:
         """A page of the site through its template; through the shipped one where the edited one fails."""
@@ -225,7 +230,7 @@ class Press:
         view.note(f"page:{page.id}", f"template:{page.template}")
         view.note(*(f"within:{ancestor.id}" for ancestor in view.ancestors(page)))
         body, headings = richtext.contents(page.body)
-        return self._finish(view, self._compiled(source), body=body, contents=headings)
+        return self._finish(view, _compiled(source), body=body, contents=headings)
 
     def special(self, db: sqlite3.Connection, visit: Visit, template: str, **names: object) -> Rendered:
         """A page that is not in the database: search, not found, feed, sitemap."""

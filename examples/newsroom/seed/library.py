@@ -46,7 +46,8 @@ SKIPPED = frozenset(
         "__pycache__",
     ]
 )
-BUILT_IN = ("atexit", "cmath", "errno", "gc", "itertools", "marshal", "math", "select", "sys", "time", "zlib")
+# Not `sys`: programs hang their own things into it, and two of them would read different articles.
+BUILT_IN = ("atexit", "cmath", "errno", "gc", "itertools", "marshal", "math", "select", "time", "zlib")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ HEADLINES = {
     "platform": "What am I running on?",
     "secrets": "Random numbers for keeping secrets",
     "sqlite3": "A database in the box",
-    "sys": "The switchboard of the interpreter",
     "unittest": "A framework for unit tests",
     "collections.abc": "Abstract base classes for containers",
     "contextvars": "Variables that belong to a context",
