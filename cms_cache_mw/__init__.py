@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from cms_cache_mw.asgi import CacheMiddleware
 from cms_cache_mw.cache import Cache
+from cms_cache_mw.collecting import depends_on
 from cms_cache_mw.config import Config, ConfigError
+from cms_cache_mw.decorator import fragment
+from cms_cache_mw.dependencies import Dependencies
 
-__all__ = ["Cache", "CacheMiddleware", "Config", "ConfigError"]
+__all__ = ["Cache", "CacheMiddleware", "Config", "ConfigError", "Dependencies", "depends_on", "fragment"]

@@ -50,7 +50,8 @@ class CacheMiddleware:
         response = _Response(recorder, send)
         try:
             try:
-                await self.app(_asked(scope, recorder.request), receive, response)
+                with self.cache.rendering(recorder.collector):
+                    await self.app(_asked(scope, recorder), receive, response)
             except Exception:
                 if not await response.fall_back():
                     raise
@@ -64,18 +65,48 @@ class CacheMiddleware:
         await self._render(recorder, scope, _Nobody(), _nowhere)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def received() -> Message:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                self.cache.start()
-            return message
+        """Start and end the cache with the application, also with one that knows nothing of lifespans."""
+        span = _Lifespan(self.cache, receive, send)
+        try:
+            await self.app(scope, span.receive, span.send)
+        except Exception:
+            if span.begun:
+                raise
+        if not span.begun:
+            await span.finish()
 
-        async def sent(message: Message) -> None:
-            if message["type"] in {"lifespan.shutdown.complete", "lifespan.shutdown.failed"}:
-                await self.cache.aclose()
-            await send(message)
 
-        await self.app(scope, received, sent)
+class _Lifespan:
+    """The lifespan protocol between server and application, with the cache listening."""
+
+    def __init__(self, cache: Cache, receive: Receive, send: Send) -> None:
+        self.begun = False
+        """Whether the application has answered to its start-up."""
+        self._asked = False
+        self._cache, self._receive, self._send = cache, receive, send
+
+    async def receive(self) -> Message:
+        """The server's next message, for the application."""
+        message = await self._receive()
+        if message["type"] == "lifespan.startup":
+            self._asked = True
+            self._cache.start()
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Pass on what the application answers; the cache ends with it."""
+        self.begun = True
+        if message["type"] != "lifespan.startup.complete":
+            await self._cache.aclose()
+        await self._send(message)
+
+    async def finish(self) -> None:
+        """Keep to the protocol in place of an application that does not."""
+        if not self._asked:
+            await self.receive()
+        await self.send({"type": "lifespan.startup.complete"})
+        await self._receive()
+        await self.send({"type": "lifespan.shutdown.complete"})
 
 
 class _Response:
@@ -145,10 +176,12 @@ def _request(scope: Scope) -> Request:
     )
 
 
-def _asked(scope: Scope, request: Request) -> Scope:
-    """The scope as the application is to see it."""
+def _asked(scope: Scope, recorder: Recorder) -> Scope:
+    """The scope as the application is to see it, with the set that it may add tags to."""
+    request = recorder.request
     return {
         **scope,
+        "cms_cache.tags": recorder.collector.tags,
         "method": request.method,
         "query_string": request.query,
         "headers": list(request.fields),

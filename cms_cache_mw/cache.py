@@ -6,33 +6,40 @@ import os
 import threading
 import time
 import weakref
+from contextlib import contextmanager
 from importlib import import_module
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
+from cms_cache_mw.collecting import Collector, collecting
 from cms_cache_mw.config import Config
 from cms_cache_mw.core.cookies import Cookies
-from cms_cache_mw.core.keys import Keys
+from cms_cache_mw.core.keys import Keys, family
 from cms_cache_mw.core.tags import all_print
 from cms_cache_mw.core.target import Target
+from cms_cache_mw.decorator import register, serving
+from cms_cache_mw.depot import Depot
 from cms_cache_mw.engine import Engine
 from cms_cache_mw.flight import Flights
+from cms_cache_mw.fragments import Fragments
 from cms_cache_mw.levels import Levels
+from cms_cache_mw.merging import Merging
+from cms_cache_mw.namespaces import NAMES, Namespace, Namespaces
 from cms_cache_mw.outdated import Outdated
 from cms_cache_mw.purge.worker import Worker
 from cms_cache_mw.purges import Purge, carried_out
 from cms_cache_mw.runtime import Runtime, running_loop
 from cms_cache_mw.stores.eviction import LRU
 from cms_cache_mw.stores.guard import Breaker
-from cms_cache_mw.stores.memory import Memory
+from cms_cache_mw.stores.memory import Budget, Memory
 from cms_cache_mw.stores.shared import LoopShared, ThreadShared
 from cms_cache_mw.stores.ticker import boottime
 from cms_cache_mw.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 PURGED_BYTES = 150
 """What the worker's memory of one purge costs."""
@@ -84,12 +91,67 @@ class Cache:
         return await carried_out(
             self.worker,
             self.runtime,
-            target.prints(self.keys.site_of, self.keys.sites),
+            target.prints(self.keys.site_of, self.keys.sites, self.keys.query_of),
             kind="soft" if soft else "hard",
             grace=grace,
             patience=wait,
             now=self._now,
         )
+
+    async def block_changed(self, id: str | int, *, wait: float = 10.0) -> Purge:  # noqa: A002 - the contract's word
+        """A block was edited: its fragment and everything that shows it are purged, on whatever level it is contained."""
+        return await self.purge(tags=[f"block:{id}"], wait=wait)
+
+    async def template_changed(self, id: str | int, *, wait: float = 10.0) -> Purge:  # noqa: A002 - the same
+        """A template was edited: its fragment and everything rendered with it are purged."""
+        return await self.purge(tags=[f"template:{id}"], wait=wait)
+
+    async def page_changed(self, id: str | int, *, wait: float = 10.0) -> Purge:  # noqa: A002 - the same
+        """A page was edited: its fragment, its rendered versions and everything that shows part of it are purged."""
+        return await self.purge(tags=[f"page:{id}"], wait=wait)
+
+    async def translation_changed(
+        self,
+        language: str,
+        *,
+        page_id: str | int | None = None,
+        block_id: str | int | None = None,
+        wait: float = 10.0,
+    ) -> Purge:
+        """A translation was edited: the versions in that language of a page, of what shows a block, or of everything."""
+        named = {"page": page_id, "block": block_id}
+        tags = [f"{kind}:{id_}@{language}" for kind, id_ in named.items() if id_ is not None]
+        return await self.purge(tags=tags or [f"lang:{language}"], wait=wait)
+
+    @property
+    def blocks(self) -> Namespace:
+        """Fragments called `block:ID`."""
+        return self.namespaces["blocks"]
+
+    @property
+    def pages(self) -> Namespace:
+        """Fragments called `page:ID`: parts that belong to one page."""
+        return self.namespaces["pages"]
+
+    @property
+    def templates(self) -> Namespace:
+        """Fragments called `template:ID`, such as compiled templates."""
+        return self.namespaces["templates"]
+
+    @property
+    def rendered(self) -> Namespace:
+        """Fragments of other names, beside the rendered pages."""
+        return self.namespaces["rendered"]
+
+    @contextmanager
+    def rendering(self, collector: Collector) -> Iterator[None]:
+        """While the block runs, what is rendered here is ours: dependencies gather in `collector`, fragments are kept here."""
+        token = serving.set(self.namespaces)
+        try:
+            with collecting(collector):
+                yield
+        finally:
+            serving.reset(token)
 
     @property
     def sure(self) -> bool:
@@ -104,11 +166,13 @@ class Cache:
             "answers": dict(self.tally.answers),
             "bypass_cookies": dict(self.tally.cookies.most_common(20)),
             "memory": {
-                "bytes": self.memory.bytes,
-                "max_bytes": self.memory.max_bytes,
-                "entries": self.memory.items,
-                "evictions": self.memory.evictions,
+                "bytes": self.budget.used,
+                "max_bytes": self.budget.max_bytes,
                 "collecting_bytes": self.tally.collected,
+                "namespaces": {
+                    name: {"entries": memory.items, "bytes": memory.bytes, "evictions": memory.evictions}
+                    for name, memory in self.memories.items()
+                },
             },
             "clock": {
                 "scope": self.worker.scope,
@@ -120,7 +184,7 @@ class Cache:
                 "trouble": self.worker.follower.trouble if self.worker.follower else "",
             },
             "flights": self.engine.flights.open,
-            "redis": {"breaker_open": self.breaker.open, "unreadable": self.engine.levels.unreadable},
+            "redis": {"breaker_open": self.breaker.open, "unreadable": self.engine.levels.depot.unreadable},
         }
 
     def start(self) -> None:
@@ -151,48 +215,68 @@ class Cache:
         self.tally = Tally(config.max_memory_bytes // 4)
         self._looped = self._threaded = None
         self._lock = threading.Lock()
-        self.memory = Memory(
-            LRU(),
-            max_bytes=config.max_memory_bytes,
-            max_items=config.max_items_per_type,
-            max_variants=rules.max_variants,
-            reserved=self._reserved,
-        )
+        self.budget = Budget(config.max_memory_bytes, self._reserved)
+        self.memories = {
+            name: Memory(
+                LRU(),
+                self.budget,
+                max_items=config.max_items_per_type,
+                max_variants=rules.max_variants,
+                family=family if name == "rendered" else lambda _: None,
+            )
+            for name in NAMES
+        }
         self.worker = Worker(
             config.redis_url,
             config.namespace,
             everything=all_print(),
             lease=config.lease_seconds,
             identity=config.redis_identity,
-            reset=self.memory.clear,
+            reset=self._reset,
             breaker=self.breaker,
             now=self._now,
         )
-        levels = Levels(
-            self.memory,
+        depot = Depot(
             self.worker,
-            rules,
-            shared=self._shared_level,
-            namespace=config.namespace,
-            memory_body_bytes=config.memory_body_bytes,
+            self._shared_level,
+            config.namespace,
             secret=blake3(config.redis_secret.encode()).digest() if config.redis_secret else None,
             now=self._now,
             wall=self._wall,
         )
+        flights, clock = Flights(), self.worker.clock
+        # Without Redis there is no other place for large bodies.
+        memory_body_bytes = config.memory_body_bytes if config.redis_url else config.max_body_bytes
+        levels = Levels(
+            self.memories["rendered"], depot, clock, rules, memory_body_bytes=memory_body_bytes, now=self._now
+        )
+        fragments = Fragments(
+            clock,
+            depot,
+            Merging(flights, self.runtime, clock, self._now),
+            self.tally,
+            memory_body_bytes=memory_body_bytes,
+            now=self._now,
+            spawn=self.runtime.spawn,
+        )
+        self.namespaces = Namespaces(fragments, self.memories, config.ttl_of)
+        register(self.namespaces)
         self.engine = Engine(
             rules=rules,
             keys=self.keys,
             levels=levels,
             worker=self.worker,
-            flights=Flights(),
+            flights=flights,
             runtime=self.runtime,
             tally=self.tally,
-            outdated=Outdated(
-                self.worker, self.runtime, self.keys.site_of, interval=rules.purge_interval, now=self._now
-            ),
+            outdated=Outdated(self.worker, self.runtime, self.keys, interval=rules.purge_interval, now=self._now),
             now=self._now,
             wall=self._wall,
         )
+
+    def _reset(self) -> None:
+        for memory in self.memories.values():
+            memory.clear()
 
     def _reserved(self) -> int:
         """Bytes of the limit that are not for entries."""

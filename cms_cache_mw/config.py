@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from typing import Self
 
 PREFIX: Final = "CMS_CACHE_"
-SCOPES: Final = ("read", "purge")
+NAMESPACES: Final = ("blocks", "pages", "templates", "rendered")
+DEFAULT_TTL: Final = 300.0
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 _TOKEN = re.compile(r"[!-~]{8,512}\Z")
 _FIELD = re.compile(r"[a-z0-9-]{1,64}\Z")
@@ -49,8 +50,8 @@ class Config:
     """Networks whose X-Forwarded-Host decides the site."""
 
     profile: Literal["cms", "rfc"] = "cms"
-    default_ttl: float = 300.0
-    """Freshness of pages that say nothing about it; `cms` profile."""
+    default_ttl: float | dict[Literal["blocks", "pages", "templates", "rendered"], float] = 300.0
+    """Freshness of what says nothing about it: one number, or one for each namespace; 300 for those left out."""
     store_statuses: tuple[int, ...] = (200,)
     """Statuses that the `cms` profile stores."""
     stale_if_error: float = 3600.0
@@ -115,6 +116,11 @@ class Config:
         """Name to token, the short form included."""
         return ({"admin": self.admin_token} if self.admin_token else {}) | self.admin_tokens
 
+    def ttl_of(self, namespace: str) -> float:
+        """The default lifetime in a namespace, in seconds."""
+        ttl: Any = self.default_ttl
+        return float(ttl.get(namespace, DEFAULT_TTL) if isinstance(ttl, dict) else ttl)
+
     def rules(self) -> Rules:
         """The profile with these options."""
         chosen = CMS if self.profile == "cms" else RFC
@@ -124,14 +130,15 @@ class Config:
         }
         if self.profile == "cms":
             changed |= {
-                "default_ttl": self.default_ttl,
+                "default_ttl": self.ttl_of("rendered"),
                 "store_statuses": frozenset(self.store_statuses),
                 "stale_if_error": self.stale_if_error,
             }
         return replace(chosen, **changed)
 
     def _check_numbers(self) -> None:
-        _between("default_ttl", self.default_ttl, 0, 31_536_000)
+        for name in NAMESPACES:
+            _between("default_ttl", self.ttl_of(name), 0, 31_536_000)
         _between("stale_if_error", self.stale_if_error, 0, 31_536_000)
         _between("max_memory_mb", self.max_memory_mb, 1, _LARGEST_MB)
         _between("max_items_per_type", self.max_items_per_type, 1, 100_000_000)

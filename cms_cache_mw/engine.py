@@ -166,6 +166,7 @@ class Engine:
         boarding = self.flights.board((asked.key, entry.variant), self.now(), leased=True)
         if isinstance(boarding, Follow):
             return None
+        asked = self.keys.for_nobody(asked)
         wanted = replace(asked, request=replace(asked.request.without(_CONDITIONS), method="GET"))
         return self._recorder(wanted, entry, Reason.STALE, partial(self.flights.leave, boarding.flight))
 
@@ -238,6 +239,7 @@ class _Visitor:
     arrived: float
 
     def place(self) -> Place:
+        """Where those meet who may share."""
         return self.asked.key, self.engine.levels.variant(self.asked)
 
     def delivered(self, flight: Flight) -> Answer | Stale | Again | Permit:
@@ -262,6 +264,7 @@ class _Visitor:
         return engine.present(entry, asked.request, write(Reason.URI_MISS, collapsed=True))
 
     def held(self) -> Answer | Stale | None:
+        """An answer from memory, which somebody else has filled meanwhile."""
         found = self.engine.levels.held(self.asked, now := self.engine.now())
         serve = found.entry and policy.before(self.asked.request, found.entry, self.engine.rules, now)
         return self.engine.served(self.asked, found, serve, now) if isinstance(serve, Serve) else None

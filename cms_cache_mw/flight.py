@@ -108,14 +108,17 @@ class Flights:
             gate.waiting = Flight(place)
             return Lead(gate.waiting, after=gate.running[0])
 
-    def depart(self, flight: Flight, now: float) -> None:
-        """Begin a flight that waited for another."""
+    def depart(self, flight: Flight, now: float) -> bool:
+        """Begin a flight that waited for another; false where two others still run."""
         with self._lock:
             gate = self._gates.setdefault(flight.place, _Gate())
+            if len(gate.running) >= MOST_RUNNING:
+                return False
             if gate.waiting is flight:
                 gate.waiting = None
             flight.begun = now
             gate.running.append(flight)
+            return True
 
     def second(self, place: Place, now: float) -> Lead | Follow | None:
         """A second flight beside one that takes long, or the one that has begun; `None` where there can be no more."""

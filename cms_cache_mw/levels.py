@@ -1,23 +1,16 @@
-"""The two levels as one store of entries: the worker's memory, then Redis, each entry checked against the purge clock.
-
-An entry from Redis is checked after the reply arrived, exactly like one in memory, and fills memory with the base it was
-checked at, never with a position read later (purge-protocol 2.4).
-"""
+"""Pages at both levels as one store: the worker's memory, then Redis, each entry checked against the purge clock."""
 
 from __future__ import annotations
 
-import logging
-import random
-import time
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from cms_cache_mw.core import vary
-from cms_cache_mw.core.codec import decode, encode, encode_names
 from cms_cache_mw.core.entry import Entry
 from cms_cache_mw.core.keys import key_digest
 from cms_cache_mw.core.status import Reason
-from cms_cache_mw.stores.guard import StoreError
+from cms_cache_mw.depot import USABLE
 from cms_cache_mw.stores.memory import Variants
+from cms_cache_mw.stores.shared import TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,16 +18,9 @@ if TYPE_CHECKING:
     from cms_cache_mw.core.entry import Key, Variant
     from cms_cache_mw.core.keys import Asked
     from cms_cache_mw.core.rules import Rules
-    from cms_cache_mw.purge.worker import Worker
+    from cms_cache_mw.depot import Depot
+    from cms_cache_mw.purge.clock import Clock
     from cms_cache_mw.stores.memory import Memory
-    from cms_cache_mw.stores.shared import Shared
-
-log: Final = logging.getLogger("cms_cache_mw")
-
-JITTER: Final = 0.1
-"""Share by which the lifetimes of values in Redis differ, so that they do not end together."""
-SHORTEST: Final = 60.0
-"""Seconds that a value is kept at least: even stale it can be validated."""
 
 
 class Found(NamedTuple):
@@ -52,22 +38,15 @@ class Levels:
     def __init__(
         self,
         memory: Memory,
-        worker: Worker,
+        depot: Depot,
+        clock: Clock,
         rules: Rules,
         *,
-        shared: Callable[[], Shared | None],
-        namespace: str,
         memory_body_bytes: int,
-        secret: bytes | None = None,
         now: Callable[[], float],
-        wall: Callable[[], float] = time.time,
     ) -> None:
-        self.memory = memory
-        self.unreadable = 0
-        """Values from Redis that could not be used: foreign, cut or corrupt."""
-        self._worker, self._rules, self._shared, self._namespace = worker, rules, shared, namespace
-        self._memory_body_bytes, self._secret = memory_body_bytes, secret
-        self._now, self._wall = now, wall
+        self.memory, self.depot = memory, depot
+        self._clock, self._rules, self._memory_body_bytes, self._now = clock, rules, memory_body_bytes, now
 
     def held(self, asked: Asked, now: float) -> Found:
         """What memory has for a request."""
@@ -80,7 +59,7 @@ class Levels:
                 return Found(None, Reason.VARY_MISS)
         else:
             entry = slot
-        why = self._worker.clock.check(entry, now)
+        why = self._clock.check(entry, now)
         if why is None or why is Reason.SOFT_PURGED:
             self.memory.touch(asked.key, entry)
             return Found(entry, why or Reason.HIT)
@@ -95,26 +74,24 @@ class Levels:
 
     async def fetched(self, asked: Asked, missed: Reason) -> Found:
         """What Redis has for a request; `missed` is why memory had nothing, and stays the reason where Redis has nothing either."""
-        shared = self._shared()
-        if shared is None or not self._worker.clock.holds(self._now()):
+        until = self._now() + TIMEOUT
+        found = await self._read(asked, (), until)
+        if isinstance(found, tuple):
+            found = await self._read(asked, vary.variant(asked.request, found, self._rules), until)
+            missed = Reason.VARY_MISS
+        if not isinstance(found, Entry):
             return Found(None, missed)
-        try:
-            found = await self._read(shared, asked, ())
-            if isinstance(found, tuple):
-                found = await self._read(shared, asked, vary.variant(asked.request, found, self._rules))
-                missed = Reason.VARY_MISS
-            if not isinstance(found, Entry):
-                return Found(None, missed)
-            return await self._checked(shared, asked.key, found)
-        except StoreError:
-            return Found(None, missed)
+        why = await self.depot.checked(found, until)
+        if why not in USABLE:
+            return Found(None, why or missed)
+        self._hold(asked.key, found, tuple(name for name, _ in found.variant))
+        return Found(found, why or Reason.HIT, shared=True)
 
     def keep(self, key: Key, entry: Entry, names: tuple[bytes, ...]) -> bool:
-        """Hold an entry in memory; false where it is too large or was purged while it was rendered."""
-        if self._worker.clock.check(entry, self._now()) not in {None, Reason.SOFT_PURGED, Reason.UNSURE}:
+        """Hold an entry in memory; false where it was purged while it was rendered."""
+        if self._clock.check(entry, self._now()) not in {*USABLE, Reason.UNSURE}:
             return False
-        if len(entry.body) <= self._memory_body_bytes:
-            self.memory.put(key, entry, names)
+        self._hold(key, entry, names)
         return True
 
     def drop(self, key: Key, entry: Entry) -> None:
@@ -123,45 +100,23 @@ class Levels:
 
     async def share(self, key: Key, entry: Entry, names: tuple[bytes, ...]) -> None:
         """Write an entry to Redis; trouble there is nobody's here."""
-        shared = self._shared()
-        if shared is None or not entry.epoch:
-            return
-        freshness = entry.freshness
-        ttl = max(SHORTEST, entry.remaining(self._now()) + freshness.grace) * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
         digest = key_digest(key, entry.variant)
-        data = encode(entry, digest, now=self._now(), wall=self._wall(), secret=self._secret)
-        try:
-            await shared.put(self._name(entry.site, digest), data, ttl)
-            if names:
-                signpost = key_digest(key)
-                await shared.put(self._name(entry.site, signpost), encode_names(names, signpost, self._secret), ttl)
-        except StoreError as error:
-            log.debug("not stored in Redis: %s", error)
+        await self.depot.write(_name(entry.site, digest), digest, entry)
+        if names:
+            signpost = key_digest(key)
+            await self.depot.write_names(_name(entry.site, signpost), signpost, names, entry)
 
-    async def _read(self, shared: Shared, asked: Asked, variant: Variant) -> Entry | tuple[bytes, ...] | None:
+    def _hold(self, key: Key, entry: Entry, names: tuple[bytes, ...]) -> None:
+        if len(entry.body) <= self._memory_body_bytes:
+            self.memory.put(key, entry, names)
+        else:
+            # What is held is older.
+            self.memory.forget(key)
+
+    async def _read(self, asked: Asked, variant: Variant, until: float) -> Entry | tuple[bytes, ...] | None:
         digest = key_digest(asked.key, variant)
-        data = await shared.get(self._name(asked.site, digest))
-        if data is None:
-            return None
-        found = decode(data, digest, now=self._now(), wall=self._wall(), secret=self._secret)
-        if found is None:
-            self.unreadable += 1
-            log.debug("unreadable value in Redis for a page of %s", asked.site)
-        return found
+        return await self.depot.read(_name(asked.site, digest), digest, until)
 
-    async def _checked(self, shared: Shared, key: Key, entry: Entry) -> Found:
-        why = self._worker.clock.check(entry, self._now())
-        if why is Reason.FLOOR:
-            # Older than what this worker remembers: the server's record decides.
-            base = await self._worker.validated(shared, entry)
-            if base is not None:
-                entry.base = base
-                why = self._worker.clock.check(entry, self._now())
-        if why is None or why is Reason.SOFT_PURGED:
-            if len(entry.body) <= self._memory_body_bytes:
-                self.memory.put(key, entry, tuple(name for name, _ in entry.variant))
-            return Found(entry, why or Reason.HIT, shared=True)
-        return Found(None, why)
 
-    def _name(self, site: str, digest: bytes) -> str:
-        return f"{self._namespace}:rendered:{site}:{digest.hex()}"
+def _name(site: str, digest: bytes) -> str:
+    return f"rendered:{site}:{digest.hex()}"

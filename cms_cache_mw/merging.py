@@ -89,13 +89,13 @@ class Merging(Generic[T]):
                 boarding = None
             else:
                 late, boarding = True, self.flights.second(flight.place, self.now())
-        return await (self._lead(boarding) if boarding else self._turn(asker))
+        return await (self._lead(asker, boarding) if boarding else self._turn(asker))
 
     def _board(self, asker: Asker[T]) -> Lead | Follow:
         now = self.now()
         return self.flights.board(asker.place(), now, leased=self.clock.holds(now))
 
-    async def _lead(self, lead: Lead) -> Permit:
+    async def _lead(self, asker: Asker[T], lead: Lead) -> T | Permit:
         flight = lead.flight
         if lead.after:
             try:
@@ -103,7 +103,9 @@ class Merging(Generic[T]):
             except BaseException:
                 self.flights.leave(flight)
                 raise
-            self.flights.depart(flight, self.now())
+            if not self.flights.depart(flight, self.now()):
+                self.flights.leave(flight)
+                return await self._turn(asker)
         return Permit(partial(self.flights.leave, flight))
 
     async def _turn(self, asker: Asker[T]) -> T | Permit:

@@ -9,12 +9,13 @@ import threading
 from typing import TYPE_CHECKING
 
 from cms_cache_mw.core.invalidation import invalidated, invalidated_groups, origin
-from cms_cache_mw.core.keys import normal_path
+from cms_cache_mw.core.keys import normal_path, shown_query
 from cms_cache_mw.core.tags import group_print, url_print
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cms_cache_mw.core.keys import Keys
     from cms_cache_mw.core.message import Head, Request
     from cms_cache_mw.purge.worker import Worker
     from cms_cache_mw.runtime import Runtime
@@ -27,12 +28,12 @@ class Outdated:
         self,
         worker: Worker,
         runtime: Runtime,
-        site_of: Callable[[str], str | None],
+        keys: Keys,
         *,
         interval: float,
         now: Callable[[], float],
     ) -> None:
-        self._worker, self._runtime, self._site_of = worker, runtime, site_of
+        self._worker, self._runtime, self._keys = worker, runtime, keys
         self._interval, self._now = interval, now
         self._pending: set[int] = set()
         self._next = 0.0
@@ -61,11 +62,12 @@ class Outdated:
             self._worker.purge(prints)
 
     def _prints(self, request: Request, head: Head) -> set[int]:
-        site = self._site_of((request.value(b"host") or b"").decode("latin-1"))
+        site = self._keys.site_of((request.value(b"host") or b"").decode("latin-1"))
         if site is None:
             return set()
         found = {group_print(origin(request), group) for group in invalidated_groups(request, head)}
         for target in invalidated(request, head):
-            path, _, query = target.decode("utf-8", "surrogateescape").partition("?")
-            found.add(url_print(site, normal_path(path), query or None))
+            path, _, query = target.partition(b"?")
+            shown = shown_query(self._keys.query_of(query))
+            found.add(url_print(site, normal_path(path.decode("utf-8", "surrogateescape")), shown or None))
         return found

@@ -6,12 +6,14 @@ chunk leaves, so that the next request hits, and the flight is landed whatever h
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from cms_cache_mw.collecting import Collector
 from cms_cache_mw.core import coding, vary
 from cms_cache_mw.core.entry import Entry
 from cms_cache_mw.core.invalidation import groups, origin
-from cms_cache_mw.core.keys import shown_path
+from cms_cache_mw.core.keys import shown_path, shown_query
 from cms_cache_mw.core.message import Head, combined
 from cms_cache_mw.core.policy import Fallback, Relay, after, failed, relayed
 from cms_cache_mw.core.status import Reason, append, write
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cms_cache_mw.core.answer import Answer
+    from cms_cache_mw.core.cacheability import Cacheability
     from cms_cache_mw.core.keys import Asked
     from cms_cache_mw.core.message import Fields, Request
     from cms_cache_mw.engine import Engine
@@ -68,8 +71,13 @@ class Recorder:
         self._store: Store | None = None
         self._head = Head(0, ())
         self._tags: tuple[str, ...] = ()
+        self.collector = Collector()
+        """Where what the application renders notes its dependencies."""
         self._chunks: list[bytes] = []
+        self._length = 0
+        """Bytes of the body so far."""
         self._size = 0
+        """Bytes charged for the copy."""
         self._encodable = False
         self._gzip: Gzip | None = None
         self._encoded: list[bytes] = []
@@ -132,13 +140,13 @@ class Recorder:
                 return append(relayed(head.fields, rules), write(self._reason, detail=reason))
 
     def _decide(self, head: Head, asked: Asked) -> Store | Freshen | Fallback | Relay:
-        rules = self._engine.rules
+        rules, gathered = self._engine.rules, self.collector.value()
+        if gathered.vary:
+            self._head = head = Head(head.status, (*head.fields, (b"vary", ", ".join(sorted(gathered.vary)).encode())))
         try:
             self._tags = read_tags(head.fields, rules.tag_headers)
-            unreadable = False
         except TagError as error:
-            self._engine.tally.warn_tags(f"{asked.site}{shown_path(asked.request)}", error)
-            unreadable = True
+            self.collector.doubtful(str(error))
         now = self._engine.now()
         decision = after(
             asked.request,
@@ -148,15 +156,30 @@ class Recorder:
             self._engine.wall(),
             delay=now - self._began,
             entry=self._entry,
-            tagged=bool(self._tags),
+            tagged=bool(self._tags or gathered.tags),
             anonymous=asked.anonymous,
         )
-        # An entry without its tags could never be purged.
-        return Relay(Reason.TAGS) if unreadable and isinstance(decision, Store) else decision
+        refused = self._refused(asked, gathered) if isinstance(decision, Store) else None
+        return Relay(refused) if refused else decision
+
+    def _refused(self, asked: Asked, gathered: Cacheability) -> Reason | None:
+        """Why what has gathered forbids to keep the page, whatever its head says."""
+        if self.collector.doubt:
+            # An entry without its tags could never be purged.
+            self._engine.tally.warn_tags(f"{asked.site}{shown_path(asked.request)}", self.collector.doubt)
+            return Reason.TAGS
+        if gathered.private:
+            return Reason.PRIVATE
+        if not gathered.storable:
+            return Reason.STALE_PART
+        return None
 
     def _freshen(self, decision: Freshen, asked: Asked, status: int) -> Answer:
         assert self._entry is not None
+        if refused := self._refused(asked, self.collector.value()):
+            decision = replace(decision, refused=refused)
         entry = self._made(self._entry.status, decision, self._entry.body, asked)
+        entry.encoded = dict(self._entry.encoded)
         if decision.refused:
             self._engine.levels.drop(asked.key, self._entry)
             self._close(Landing(uncacheable=True))
@@ -191,7 +214,8 @@ class Recorder:
         self._chunks.append(chunk)
         if self._gzip:
             self._encoded.append(forwarded)
-        if sum(map(len, self._chunks)) > self._engine.rules.max_body_bytes:
+        self._length += len(chunk)
+        if self._length > self._engine.rules.max_body_bytes:
             return self._give_up(Reason.TOO_LARGE)
         return self._finish(store) if last else None
 
@@ -201,6 +225,14 @@ class Recorder:
         length = self._head.value(b"content-length")
         if length is not None and length.strip() != b"%d" % len(body):
             return self._give_up(Reason.INCOMPLETE)
+        # What was rendered while the body was sent counts as well.
+        gathered = self.collector.value()
+        if refused := self._refused(self._asked, gathered):
+            return self._give_up(refused)
+        if not {name.encode() for name in gathered.vary} <= set(vary.names(self._head, self._engine.rules) or ()):
+            return self._give_up(Reason.LATE_VARY)
+        if gathered.lifetime <= 0:
+            return self._give_up(Reason.NO_LIFETIME)
         self._store = None
         self._release()
         entry = self._made(self._head.status, store, body, self._asked)
@@ -213,8 +245,11 @@ class Recorder:
         """The entry, dated from before its render began."""
         engine, now = self._engine, self._engine.now()
         path = shown_path(asked.request)
-        query = asked.request.query.decode("latin-1")
-        names = self._tags or (self._entry.tags if isinstance(store, Freshen) and self._entry else ())
+        query = shown_query(asked.request.query)
+        gathered = self.collector.value()
+        names = tuple(dict.fromkeys((*self._tags, *sorted(gathered.tags))))
+        if isinstance(store, Freshen) and self._entry:
+            names = names or self._entry.tags
         language = (combined(store.fields, b"content-language") or b"").decode("latin-1").strip()
         implicit = implicit_prints(asked.site, path, query)
         if self._head.lines(b"cache-groups"):
@@ -224,7 +259,7 @@ class Recorder:
             status=status,
             fields=coding.finished(store.fields, body, encodable=self._encodable),
             body=body,
-            freshness=store.freshness,
+            freshness=replace(store.freshness, lifetime=min(store.freshness.lifetime, store.age + gathered.lifetime)),
             born=now - store.age,
             epoch=self._token.epoch,
             base=self._token.pos,

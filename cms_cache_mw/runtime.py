@@ -21,6 +21,8 @@ T = TypeVar("T")
 
 HEAVY: Final = 32_768
 """Bytes beyond which compressing is left to a thread where a loop would wait for it."""
+LEAVE: Final = 2.0
+"""Seconds that an orderly end waits for work under way."""
 THREADS: Final = 4
 """Threads for work that nobody waits for, where there is no loop."""
 
@@ -99,10 +101,12 @@ class Runtime:
         timer.start()
 
     async def finish(self) -> None:
-        """Wait for all that was spawned on this loop, and for the threads."""
+        """Wait for what was spawned on this loop, but not for ever, and for the threads."""
         loop = running_loop()
-        while mine := {task for task in self._tasks if task.get_loop() is loop}:
-            await asyncio.wait(mine)
+        if mine := {task for task in self._tasks if task.get_loop() is loop}:
+            _, late = await asyncio.wait(mine, timeout=LEAVE)
+            for task in late:
+                task.cancel()
         pool, self._pool = self._pool, None
         if pool:
             pool.shutdown()

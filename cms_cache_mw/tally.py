@@ -10,7 +10,6 @@ from cms_cache_mw.core.status import Reason
 
 if TYPE_CHECKING:
     from cms_cache_mw.core.entry import Key
-    from cms_cache_mw.core.tags import TagError
 
 log: Final = logging.getLogger("cms_cache_mw")
 
@@ -69,8 +68,8 @@ class Tally:
             return False
         return until is not None
 
-    def warn_tags(self, route: str, error: TagError) -> None:
+    def warn_tags(self, route: str, why: object) -> None:
         """Say once per route that a response cannot be stored for its tags."""
         if route not in self._warned and len(self._warned) < WARNED_ROUTES:
             self._warned.add(route)
-            log.warning("%s is served but not stored: %s", route, error)
+            log.warning("%s is served but not stored: %s", route, why)

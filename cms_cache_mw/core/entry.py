@@ -67,6 +67,8 @@ class Entry:
     """The body in other content codings, by name."""
     size: int = 0
     """Bytes it is charged with in memory."""
+    value: object = None
+    """A fragment's text, beside its bytes in `body`."""
     hits: int = 0
     """How often it was served by this worker."""
 

@@ -178,6 +178,16 @@ class Keys:
             return query
         return b"&".join(p for p in query.split(b"&") if not self._ignored.fullmatch(p.partition(b"=")[0]))
 
+    def for_nobody(self, asked: Asked) -> Asked:
+        """The same as asked by a visitor without cookies of the anonymous class, so that what is rendered may be stored."""
+        if not asked.anonymous or self._cookies is None:
+            return asked
+        jar = self._cookies.sort(b"; ".join(asked.request.lines(b"cookie")))
+        request = replace(
+            asked.request, fields=_with_cookies(asked.request.fields, Jar(sent=b"; ".join(jar.keyed) or None))
+        )
+        return replace(asked, request=request, anonymous=False)
+
     @property
     def sites(self) -> frozenset[str]:
         """The configured sites; empty where each host is its own."""
@@ -215,6 +225,11 @@ def _told_apart(notable: Iterable[Field], jar: Jar) -> Key:
 def _with_cookies(fields: Fields, jar: Jar) -> Fields:
     kept = tuple(field for field in fields if field[0] != b"cookie")
     return kept if jar.sent is None else (*kept, (b"cookie", jar.sent))
+
+
+def family(key: Key) -> Key | None:
+    """What keys have in common that differ in keyed cookies or forwarding fields alone; `None` for a plain key."""
+    return key[:4] if len(key) > 4 else None  # noqa: PLR2004 - scheme, host, path, query
 
 
 def key_digest(key: Key, variant: Variant = ()) -> bytes:

@@ -104,6 +104,8 @@ class Reason(StrEnum):
     NO_LIFETIME = "no-lifetime", "", "nothing says how long the response stays fresh"
     UNTAGGED = "untagged", "", "a response with this status is stored only with tags"
     TAGS = "tags", "", "the tags were too many or unreadable, so no purge could have reached the entry"
+    STALE_PART = "stale-part", "", "a part of the page was used stale, so the page is not kept"
+    LATE_VARY = "late-vary", "", "a part rendered after the head was sent varies by a field that the head does not name"
     TOO_LARGE = "too-large", "", "the body is larger than max_body_bytes"
     INCOMPLETE = "incomplete", "", "the body ended early"
     COLLECTING = "collecting", "", "copies being collected had used up their share of the memory"

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from blake3 import blake3
 
@@ -24,6 +25,7 @@ MAX_TAG_LENGTH: Final = 256
 MAX_PREFIX_DEPTH: Final = 8
 """Path ancestors an entry is tagged with; `/a/b/` has depth 2."""
 
+_PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 _READABLE = re.compile(r"[!-~]{1,256}\Z")
 _BLANKS = re.compile(rb"[ \t]")
 _EITHER = re.compile(rb"[, \t]")
@@ -107,6 +109,14 @@ def read_tag(tag: str) -> str:
     return tag
 
 
+def spelled(text: str) -> str:
+    """Any text as a tag: what a tag cannot hold is percent-encoded, what is too long ends in a digest."""
+    tag = quote(text, safe=_PRINTABLE, errors="surrogatepass")
+    if len(tag) <= MAX_TAG_LENGTH:
+        return tag or "-"
+    return f"{tag[:200]}~{blake3(text.encode('utf-8', 'surrogatepass')).hexdigest(16)}"
+
+
 def read_tags(fields: Fields, names: Collection[bytes]) -> tuple[str, ...]:
     """The explicit tags of a response head, each once, in order; `TagError` where one is unreadable or there are too many."""
     found: dict[str, None] = {}
@@ -137,7 +147,7 @@ def tagging(names: Iterable[str], implicit: tuple[int, ...], content_language: s
     names = tuple(names)
     languages = [name[5:] for name in names if name.startswith("lang:")]
     languages = languages or [part for member in content_language.split(",") if (part := member.strip())]
-    prints = [tag_print(name) for name in names]
+    prints = [tag_print(name) for name in (*names, *(f"lang:{language}" for language in languages))]
     for language in languages:
         prints.extend(tag_print(f"{name}@{language}") for name in names if not name.startswith("lang:"))
     return Tagging(names, tuple(dict.fromkeys((*implicit, *prints))))

@@ -6,237 +6,248 @@ run all the same, and every one of them can be run again.
 
 from __future__ import annotations
 
-import secrets
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from cms_cache_mw.purge.clock import Logged
+from cms_cache_mw.purge.survey import Survey, surveyed
+from cms_cache_mw.purge.wire import (
+    PRINT_BYTES,
+    Gap,
+    Joined,
+    Leased,
+    More,
+    Recorded,
+    Row,
+    consecutive,
+    nonce,
+    number,
+    paired,
+)
 from cms_cache_mw.stores.connect import blocking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from redis import Redis
+
+    from cms_cache_mw.purge.clock import Logged
 
 MAX_RECORDS: Final = 200_000
 """Purged tags that Redis remembers; beyond it the floor rises."""
 MAX_LOG: Final = 20_000
 BATCH: Final = 1_000
 """Log entries handed out at once."""
+PAGE: Final = 5_000
+"""Records read at once: each read keeps Redis busy for some two milliseconds."""
+CONFIRMING: Final = 1.0
+"""Seconds that a purge is given to reach the replicas that have to confirm it."""
 
 Identity: TypeAlias = Literal["info", "none"]
-Entries: TypeAlias = list[tuple[bytes, dict[bytes, bytes]]]
+Kind: TypeAlias = Literal["hard", "soft", "noop"]
 
 
 class LinkError(Exception):
     """Redis did not answer, or not in time, or refused."""
 
 
+class IdentityError(LinkError):
+    """Redis does not tell who it is, so that a replaced one could not be noticed."""
+
+
 class EpochError(Exception):
     """The clock's history is not the one the caller knows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """The epoch in force and where it stands."""
-
-    epoch: int
-    seq: int
-    tip: bytes
-    floor: int
-    settled: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Leased:
-    """A lease, usable once the entries have been applied."""
-
-    entries: list[Logged]
-
-
-@dataclass(frozen=True, slots=True)
-class More:
-    """Part of what is to be applied; no lease yet."""
-
-    entries: list[Logged]
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """The log was trimmed past the worker's position."""
-
-    seq: int
-    tip: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """A purge that Redis has recorded."""
-
-    epoch: int
-    seq: int
-    low: int
-    """The smallest position that all registered workers have acknowledged."""
-    settled: bool
-    lease: float
-    """The longest lease any worker of this epoch asked for, in seconds."""
-
-
-def nonce() -> bytes:
-    """Sixteen random hexadecimal digits: a new epoch, or a purge's name."""
-    return secrets.token_hex(8).encode()
-
-
-def packed(prints: Iterable[int]) -> bytes:
-    """Fingerprints as Redis holds them, eight bytes each."""
-    return b"".join(value.to_bytes(8, "big") for value in prints)
-
-
-def unpacked(data: bytes) -> tuple[int, ...]:
-    """The fingerprints in `data`."""
-    return tuple(int.from_bytes(data[at : at + 8], "big") for at in range(0, len(data), 8))
-
-
-def _logged(entry_id: bytes, fields: dict[bytes, bytes]) -> Logged:
-    return Logged(
-        seq=int(entry_id.partition(b"-")[0]),
-        nonce=fields[b"n"],
-        kind=fields[b"k"].decode(),
-        prints=unpacked(fields[b"t"]),
-        grace=int(fields[b"g"]) / 1000,
-    )
-
-
-def _pairs(flat: list[bytes]) -> dict[bytes, bytes]:
-    return dict(zip(flat[::2], flat[1::2], strict=True))
-
-
-def _names(namespace: str) -> dict[str, str]:
-    parts = ("meta", "tags", "soft", "log", "acks", "grants", "low")
+def _names(namespace: str) -> list[str]:
+    parts = ("meta", "tags", "soft", "log", "acks", "grants", "leases", "low")
     # The braces put all of them into one slot of a cluster.
-    return {part: f"{{{namespace}}}:clock:{part}" for part in parts}
+    return [f"{{{namespace}}}:clock:{part}" for part in parts]
 
 
 @cache
 def _script(name: str) -> str:
     folder = files("cms_cache_mw.purge") / "scripts"
-    return (folder / "common.lua").read_text() + (folder / f"{name}.lua").read_text()
+    flags, own = (folder / f"{name}.lua").read_text().split("\n", 1)
+    return f"{flags}\n{(folder / 'common.lua').read_text()}{own}"
 
 
 def check_call(
-    namespace: str, identity: Identity, epoch: int, base: int, prints: bytes
+    namespace: str, epoch: int, pos: int, tip: bytes, base: int, prints: bytes
 ) -> tuple[str, list[str], list[str | bytes | int]]:
-    """Script, keys and arguments that ask whether an entry is valid: `[b"OK", position]` where it is."""
-    return _script("check"), list(_names(namespace).values()), [f"{epoch:016x}", identity, base, prints]
+    """Script, keys and arguments by which a worker at `pos` asks whether an entry is valid: `[b"OK", position]` where it is."""
+    return _script("check"), _names(namespace), [f"{epoch:016x}", pos, tip, base, prints]
 
 
 class Link:
-    """One thread's way to the purge clock of a namespace. Durations are in seconds."""
+    """One thread's way to the purge clock of a namespace. Durations are in seconds; `timeout` bounds each reply.
+
+    `replicas` is how many replicas have to confirm a purge.
+    """
 
     def __init__(
-        self, url: str, namespace: str, *, identity: Identity = "info", timeout: float, connect_timeout: float = 0.5
+        self,
+        url: str,
+        namespace: str,
+        *,
+        identity: Identity = "info",
+        replicas: int = 0,
+        timeout: float,
+        connect_timeout: float = 0.5,
     ) -> None:
-        self.client: Redis = blocking(url, timeout=timeout, connect_timeout=connect_timeout)
-        self.errors = _errors()
-        self._mode = identity
+        self.client: Redis = blocking(
+            url, timeout=timeout + (CONFIRMING if replicas else 0), connect_timeout=connect_timeout
+        )
+        self._errors = _errors()
+        self._mode, self._replicas = identity, replicas
         self._keys = _names(namespace)
-        names = ("join", "renew", "purge", "evict", "leave")
-        self._scripts = {name: self.client.register_script(_script(name)) for name in names}
+        self._meta, self._tags, self._soft, self._log, self._acks, _, _, self._low = self._keys
+        self._scripts = {
+            name: self.client.register_script(_script(name)) for name in ("join", "renew", "purge", "evict", "leave")
+        }
+        self._closed = False
 
-    def join(self, epoch: int, pos: int, tip: bytes) -> Joined:
-        """Enter the clock's epoch, or start a new one where its history is broken or lacks the claimed position."""
-        found = self._run("join", nonce(), self._mode, f"{epoch:016x}", pos, tip)
-        return Joined(int(found[0], 16), found[1], found[2], found[3], bool(found[4]))
+    def join(self, epoch: int, pos: int, tip: bytes, lease: float) -> Joined:
+        """Enter the clock's epoch, or start a new one where its history is broken or lacks the claimed position.
+
+        A claimed epoch of 0 claims nothing. `lease` is the caller's own. `IdentityError` where Redis hides who it is.
+        """
+        with self._guarded():
+            found = self._run("join", nonce(), self._mode, f"{epoch:016x}", pos, tip, _ms(lease))
+            if found[0] == b"NOIDENTITY":
+                raise IdentityError("INFO is refused or gives no run_id and master_replid")
+            return Joined(int(found[1], 16), found[2], found[3], found[4])
 
     def renew(
-        self, epoch: int, pos: int, tip: bytes, worker: bytes, lease: float, *, settled: bool
+        self, epoch: int, pos: int, tip: bytes, worker: bytes, *, lease: float, outlived: float = 0.0
     ) -> Leased | More | Gap:
-        """Acknowledge a position and ask for a lease; `EpochError` where the history is another one."""
-        found = self._run(
-            "renew", f"{epoch:016x}", self._mode, pos, tip, worker, round(lease * 1000), int(settled), BATCH
-        )
-        if found[0] == b"GAP":
-            return Gap(found[1], found[2])
-        entries = [_logged(entry_id, _pairs(flat)) for entry_id, flat in found[2]]
-        return Leased(entries) if found[0] == b"LEASE" else More(entries)
+        """Acknowledge a position and ask for a lease; `EpochError` where the history is another one.
 
-    def purge(self, prints: bytes, *, kind: str, grace: float = 0.0, epoch: int | None = None) -> Recorded:
-        """Record a purge of packed fingerprints in the epoch in force, or in `epoch` alone."""
-        named = "" if epoch is None else f"{epoch:016x}"
-        found = self._run("purge", named, self._mode, nonce(), kind, round(grace * 1000), MAX_RECORDS, MAX_LOG, prints)
-        return Recorded(int(found[1], 16), found[2], found[3], bool(found[4]), found[5] / 1000)
+        `lease` is what purgers have to wait for this worker if it falls silent; `outlived` is the longest lease that has
+        surely ended since the worker entered the epoch.
+        """
+        with self._guarded():
+            settings = (_ms(lease), int(outlived * 1000), BATCH)
+            found = self._run("renew", f"{epoch:016x}", self._mode, pos, tip, worker, *settings)
+            if found[0] == b"GAP":
+                return Gap(found[1], found[2])
+            rows: list[Row] = [(entry_id, paired(flat)) for entry_id, flat in found[2]]
+            entries = consecutive(rows, epoch, pos)
+            if len(entries) < len(rows):
+                raise ValueError("the purge log holds entries of another epoch")
+            return Leased(entries) if found[0] == b"LEASE" else More(entries, found[1] - entries[-1].seq)
+
+    def purge(self, prints: bytes, *, kind: Kind, grace: float = 0.0) -> Recorded:
+        """Record a purge of packed fingerprints in the epoch in force, and have it confirmed by the replicas asked for."""
+        with self._guarded():
+            arguments = (self._mode, nonce(), kind, _ms(grace), MAX_RECORDS, MAX_LOG, prints)
+            found = self._confirmed(*arguments) if self._replicas else self._run("purge", *arguments)
+            return Recorded(int(found[1], 16), found[2], found[3], bool(found[4]), found[5] / 1000)
 
     def evict(self, epoch: int, seq: int) -> list[bytes]:
         """Unregister the workers whose lease must have ended before purge `seq`; gives their names."""
-        gone: list[bytes] = self._run("evict", f"{epoch:016x}", self._mode, seq)[2]
-        return gone
+        with self._guarded():
+            gone: list[bytes] = self._run("evict", f"{epoch:016x}", self._mode, seq)[1]
+            return gone
 
     def leave(self, epoch: int, worker: bytes) -> None:
         """Unregister a worker that has stopped serving from its cache."""
-        self._run("leave", f"{epoch:016x}", self._mode, worker)
+        with self._guarded():
+            self._run("leave", f"{epoch:016x}", self._mode, worker)
 
-    def follow(self, pos: int, block: float) -> list[Logged]:
-        """The log after `pos`, waiting up to `block` seconds for the first entry."""
-        return [_logged(entry_id, fields) for entry_id, fields in self._read("log", pos, block)]
+    def follow(self, epoch: int, pos: int, block: float) -> list[Logged]:
+        """What follows `pos` in the log of this epoch, waiting up to `block` seconds for the first entry."""
+        with self._guarded():
+            return consecutive(self._read(self._log, pos, block), epoch, pos)
 
     def low(self, above: int, block: float) -> tuple[int, int] | None:
         """Epoch and smallest acknowledged position once it is above `above`, or `None` after `block` seconds."""
-        found = self._read("low", above, block)
-        return (int(found[-1][1][b"e"], 16), int(found[-1][0].partition(b"-")[0])) if found else None
+        with self._guarded():
+            found = self._read(self._low, above, block)
+            return (int(found[-1][1][b"e"], 16), number(found[-1][0])) if found else None
 
     def purged(self, most: int) -> tuple[dict[int, int], int]:
         """The newest `most` purges by fingerprint, soft ones included, and the floor below which some are missing."""
         with self._guarded():
             records: dict[int, int] = {}
             floor = 0
-            for part in ("tags", "soft"):
-                found: Any = self.client.zrevrange(self._keys[part], 0, most, withscores=True)
-                newest = [(member, int(score)) for member, score in found if not member.startswith(b"@")]
-                if len(newest) >= most:
+            for key in (self._tags, self._soft):
+                newest = self._newest(key, most)
+                if len(newest) == most:
                     floor = max(floor, newest[-1][1])
-                for member, seq in newest:
-                    tag = int.from_bytes(member, "big")
+                for tag, seq in newest:
                     records[tag] = max(seq, records.get(tag, 0))
             # Read last: it covers everything that was pruned while the records were read.
-            return records, max(floor, int(self.client.hget(self._keys["meta"], "floor") or 0))
+            return records, max(floor, int(self.client.hget(self._meta, "floor") or 0))
+
+    def behind(self, seq: int) -> list[tuple[bytes, int]]:
+        """The registered workers that have not acknowledged `seq`, each with the position it has acknowledged."""
+        with self._guarded():
+            found: Any = self.client.zrangebyscore(self._acks, "-inf", f"({seq}", withscores=True)
+            return [(worker, int(position)) for worker, position in found]
+
+    def survey(self) -> Survey:
+        """What the server is like, as far as it matters for purges."""
+        with self._guarded():
+            return surveyed(self.client)
 
     def ping(self) -> None:
         """Ask whether Redis answers."""
         with self._guarded():
             self.client.ping()
 
-    def behind(self, seq: int) -> list[bytes]:
-        """The registered workers that have not acknowledged `seq`."""
-        with self._guarded():
-            workers: Any = self.client.zrangebyscore(self._keys["acks"], "-inf", f"({seq}")
-            return list(workers)
-
     def close(self) -> None:
-        """Break the connection, also under a blocked read in another thread."""
+        """Break the connection, also under a blocked read in another thread; the link is of no use after that."""
+        self._closed = True
         self.client.connection_pool.disconnect()
 
+    def _newest(self, key: str, most: int) -> list[tuple[int, int]]:
+        """At most `most` fingerprints with their numbers, newest first.
+
+        Page by page: a record that is purged again meanwhile moves to the front, so one may come twice but none is skipped.
+        """
+        newest: list[tuple[int, int]] = []
+        for start in range(0, most + 1, PAGE):
+            found: Any = self.client.zrevrange(key, start, min(start + PAGE, most + 1) - 1, withscores=True)
+            # The mark of the epoch is longer than a fingerprint, which may have any first byte.
+            records = [(member, score) for member, score in found if len(member) == PRINT_BYTES]
+            newest += [(int.from_bytes(member, "big"), int(score)) for member, score in records]
+            if len(found) < PAGE:
+                break
+        return newest[:most]
+
     def _run(self, name: str, *arguments: str | bytes | int) -> Any:  # noqa: ANN401 - what a script answers
-        with self._guarded():
-            found = self._scripts[name](keys=list(self._keys.values()), args=arguments)
+        found = self._scripts[name](keys=self._keys, args=arguments)
         if found[0] == b"EPOCH":
             raise EpochError
         return found
 
-    def _read(self, part: str, after: int, block: float) -> Entries:
-        with self._guarded():
-            found: Any = self.client.xread(
-                {self._keys[part]: f"{after}-0"}, block=max(1, round(block * 1000)), count=BATCH
-            )
+    def _confirmed(self, *arguments: str | bytes | int) -> Any:  # noqa: ANN401 - what a script answers
+        """Purge, then WAIT on the same connection, which is what WAIT looks at."""
+        script = self._scripts["purge"]
+        pipeline = self.client.pipeline(transaction=False)
+        script(keys=self._keys, args=arguments, client=pipeline)
+        pipeline.wait(self._replicas, _ms(CONFIRMING))
+        found, confirmed = pipeline.execute()
+        if found[0] == b"EPOCH":
+            raise EpochError
+        if confirmed < self._replicas:
+            # Recorded, but perhaps not for long. It is recorded again, as after a lost answer.
+            raise LinkError(f"{confirmed} of {self._replicas} replicas confirmed it within {CONFIRMING:g} s")
+        return found
+
+    def _read(self, key: str, after: int, block: float) -> list[Row]:
+        found: Any = self.client.xread({key: f"{after}-0"}, block=max(1, _ms(block)), count=BATCH)
         return found[0][1] if found else []
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
+        if self._closed:
+            raise LinkError("the connection was closed")
         try:
             yield
-        except self.errors as error:
+        except self._errors as error:
             raise LinkError(f"{type(error).__name__}: {error}") from error
 
 
@@ -244,7 +255,13 @@ Connect: TypeAlias = "Callable[[float], Link]"
 """Makes a link whose replies may take the given seconds."""
 
 
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
 def _errors() -> tuple[type[Exception], ...]:
+    """What can go wrong: the client's own errors, the network's, and those of an answer that is none of ours."""
     from redis.exceptions import RedisError  # noqa: PLC0415
 
-    return (RedisError, OSError, ValueError, IndexError, KeyError)
+    # AttributeError: the client's connection was taken apart by `close` while this thread read from it.
+    return (RedisError, OSError, ValueError, LookupError, TypeError, AttributeError)

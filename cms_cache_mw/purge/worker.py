@@ -76,12 +76,12 @@ class Worker:
         """Purges that Redis has not taken yet."""
         return self._barrier.unrecorded if self._barrier else 0
 
-    async def validated(self, shared: Shared, entry: Entry) -> int | None:
+    async def validated(self, shared: Shared, entry: Entry, within: float) -> int | None:
         """The position up to which the server knows an entry to be valid, for one older than this worker remembers."""
         script, keys, arguments = check_call(
             self._namespace, self._identity, entry.epoch, entry.base, packed(entry.prints)
         )
-        found = await shared.run(script, keys, arguments)
+        found = await shared.run(script, keys, arguments, within)
         return int(found[1]) if isinstance(found, list) and found[0] == b"OK" else None
 
     def link(self, timeout: float) -> Link:

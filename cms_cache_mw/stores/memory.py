@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from sys import getsizeof
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
@@ -42,31 +43,63 @@ def weigh(key: Key, entry: Entry) -> int:
     size += INTEGER * len(entry.prints) + sum(57 + len(tag) for tag in entry.tags)
     size += sum(PAIR + len(name) + len(value or b"") for name, value in entry.variant)
     size += sum(PAIR + len(body) for body in entry.encoded.values())
+    if isinstance(entry.value, str):
+        size += getsizeof(entry.value)
     return size + len(entry.url) + len(entry.site) + 2 * 57
 
 
-class Memory:
-    """At most `max_bytes` of entries, at most `max_items` of them, at most `max_variants` of one key.
+class Budget:
+    """The bytes that all memories of a process share. `reserved` gives what somebody else uses of them at the moment."""
 
-    `reserved` gives the bytes of the limit that somebody else uses at the moment.
+    def __init__(self, max_bytes: int, reserved: Callable[[], int] = lambda: 0) -> None:
+        self.max_bytes = max_bytes
+        self.lock = threading.Lock()
+        self._reserved = reserved
+        self._memories: list[Memory] = []
+
+    def join(self, memory: Memory) -> None:
+        """Let one more memory share the budget."""
+        self._memories.append(memory)
+
+    @property
+    def used(self) -> int:
+        """Bytes of entries in all memories."""
+        return sum(memory.bytes for memory in self._memories)
+
+    def make_room(self) -> None:
+        """Evict where most is held until the budget holds; the lock is held."""
+        room = self.max_bytes - self._reserved()
+        while (excess := self.used - room) > 0:
+            largest = max(self._memories, key=lambda memory: memory.bytes)
+            if not largest.evict(excess):
+                break
+
+
+class Memory:
+    """The entries of one namespace: at most `max_items` of them within a shared budget.
+
+    At most `max_variants` of one key are held, and as many keys of one `family`, lest one URL fill it all.
     """
 
     def __init__(
         self,
         policy: Policy[Place],
+        budget: Budget,
         *,
-        max_bytes: int,
         max_items: int,
         max_variants: int = 32,
-        reserved: Callable[[], int] = lambda: 0,
+        family: Callable[[Key], Key | None] = lambda _: None,
     ) -> None:
-        self.max_bytes, self.max_items, self.max_variants = max_bytes, max_items, max_variants
+        self.budget, self.max_items, self.max_variants = budget, max_items, max_variants
         self.bytes = 0
         self.items = 0
         self.evictions = 0
-        self._policy, self._reserved = policy, reserved
+        self._policy = policy
         self._slots: dict[Key, Entry | Variants] = {}
-        self._lock = threading.Lock()
+        self._family = family
+        self._families: dict[Key, dict[Key, None]] = {}
+        self._lock = budget.lock
+        budget.join(self)
 
     def get(self, key: Key) -> Entry | Variants | None:
         """What is held for a key; whoever uses an entry says so with `touch`."""
@@ -82,9 +115,10 @@ class Memory:
         False where it is larger than the whole budget.
         """
         entry.size = weigh(key, entry)
-        if entry.size > self.max_bytes:
-            return False
         with self._lock:
+            if entry.size > self.budget.max_bytes:
+                self._drop_slot(key)
+                return False
             slot = self._slots.get(key)
             if names:
                 if not isinstance(slot, Variants) or slot.names != names:
@@ -97,10 +131,11 @@ class Memory:
             else:
                 self._drop_slot(key)
                 self._slots[key] = entry
+            self._gather(key)
             self.bytes += entry.size
             self.items += 1
             self._policy.add((key, entry.variant), entry.size)
-            self._make_room()
+            self._trim()
         return True
 
     def reweigh(self, key: Key, entry: Entry) -> None:
@@ -112,7 +147,12 @@ class Memory:
                 self.bytes += size - entry.size
                 entry.size = size
                 self._policy.resize((key, entry.variant), size)
-                self._make_room()
+                self.budget.make_room()
+
+    def forget(self, key: Key) -> None:
+        """Let go of all that is held for a key."""
+        with self._lock:
+            self._drop_slot(key)
 
     def drop(self, key: Key, entry: Entry) -> None:
         """Let go of this very entry, if it is still the one that is held."""
@@ -122,14 +162,14 @@ class Memory:
                 if slot.entries.get(entry.variant) is entry:
                     self._drop_variant(key, slot, entry.variant)
                     if not slot.entries:
-                        del self._slots[key]
+                        self._leave(key)
             elif slot is entry:
                 self._drop_slot(key)
 
     def clear(self) -> None:
         """Let go of everything."""
         with self._lock:
-            self._slots = {}
+            self._slots, self._families = {}, {}
             self._policy.clear()
             self.bytes = self.items = 0
 
@@ -143,27 +183,46 @@ class Memory:
                 found.append((key, slot))
         return found
 
-    def _make_room(self) -> None:
-        room = self.max_bytes - self._reserved()
-        excess = self.bytes - room
-        while excess > 0 or self.items > self.max_items:
-            victims = self._policy.victims(max(excess, 1))
-            if not victims:
-                break
-            for key, variant in victims:
-                slot = self._slots[key]
-                if isinstance(slot, Variants):
-                    self._forget(slot.entries.pop(variant))
-                    if not slot.entries:
-                        del self._slots[key]
-                else:
-                    self._forget(slot)
-                    del self._slots[key]
-                self.evictions += 1
-            excess = self.bytes - room
+    def evict(self, room: int) -> bool:
+        """Evict about `room` bytes; false where there is nothing to evict. The lock is held."""
+        victims = self._policy.victims(room)
+        for key, variant in victims:
+            slot = self._slots[key]
+            if isinstance(slot, Variants):
+                self._forget(slot.entries.pop(variant))
+                if not slot.entries:
+                    self._leave(key)
+            else:
+                self._forget(slot)
+                self._leave(key)
+            self.evictions += 1
+        return bool(victims)
+
+    def _trim(self) -> None:
+        while self.items > self.max_items and self.evict(1):
+            pass
+        self.budget.make_room()
+
+    def _gather(self, key: Key) -> None:
+        """Note a key of a family, and let the family's oldest go where it has grown too large."""
+        if (name := self._family(key)) is not None:
+            family = self._families.setdefault(name, {})
+            family[key] = None
+            while len(family) > self.max_variants:
+                self._drop_slot(next(iter(family)))
+
+    def _leave(self, key: Key) -> None:
+        del self._slots[key]
+        name = self._family(key)
+        if name is not None and (family := self._families.get(name)):
+            family.pop(key, None)
+            if not family:
+                del self._families[name]
 
     def _drop_slot(self, key: Key) -> None:
-        slot = self._slots.pop(key, None)
+        slot = self._slots.get(key)
+        if slot is not None:
+            self._leave(key)
         if isinstance(slot, Variants):
             for variant, entry in slot.entries.items():
                 self._forget(entry)

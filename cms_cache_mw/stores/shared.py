@@ -34,35 +34,37 @@ class Shared:
         self._breaker = breaker
         self._errors = (RedisError, OSError, TimeoutError)
 
-    async def get(self, name: str) -> bytes | None:
-        """The value, or `None`."""
-        found = await self._ask("GET", name)
+    async def get(self, name: str, within: float = TIMEOUT) -> bytes | None:
+        """The value, or `None`; asked for `within` so many seconds."""
+        found = await self._ask(within, "GET", name)
         return found if isinstance(found, bytes) else None
 
     async def put(self, name: str, value: bytes, ttl: float) -> None:
         """Write a value that goes by itself after `ttl` seconds."""
-        await self._ask("SET", name, value, "PX", max(1, round(ttl * 1000)))
+        await self._ask(TIMEOUT, "SET", name, value, "PX", max(1, round(ttl * 1000)))
 
     async def delete(self, name: str) -> None:
         """Remove a value."""
-        await self._ask("DEL", name)
+        await self._ask(TIMEOUT, "DEL", name)
 
-    async def run(self, script: str, keys: list[str], arguments: list[Word]) -> object:
+    async def run(self, script: str, keys: list[str], arguments: list[Word], within: float = TIMEOUT) -> object:
         """What a server script answers."""
-        return await self._ask("EVAL", script, len(keys), *keys, *arguments)
+        return await self._ask(within, "EVAL", script, len(keys), *keys, *arguments)
 
     async def close(self) -> None:
         """Give back the connections."""
         raise NotImplementedError
 
-    async def _command(self, *words: Word) -> object:
+    async def _command(self, within: float, *words: Word) -> object:
         raise NotImplementedError
 
-    async def _ask(self, *words: Word) -> object:
+    async def _ask(self, within: float, *words: Word) -> object:
         if self._breaker.open:
             raise StoreError("the breaker is open")
+        if within <= 0:
+            raise StoreError("no time is left")
         try:
-            answer = await self._command(*words)
+            answer = await self._command(within, *words)
         except self._errors as error:
             self._breaker.failed(error)
             raise StoreError(f"{type(error).__name__}: {error}") from error
@@ -76,7 +78,6 @@ class LoopShared(Shared):
     def __init__(self, url: str, breaker: Breaker, *, timeout: float = TIMEOUT) -> None:
         super().__init__(breaker)
         self._client: AsyncRedis = pooled(url, timeout=timeout, connect_timeout=timeout, connections=CONNECTIONS)
-        self._timeout = timeout
         self._asked: set[asyncio.Task[object]] = set()
         self._loop = asyncio.get_running_loop()
 
@@ -91,15 +92,15 @@ class LoopShared(Shared):
             await asyncio.wait(self._asked)
         await self._client.aclose()
 
-    async def _command(self, *words: Word) -> object:
+    async def _command(self, within: float, *words: Word) -> object:
         # A command that is cancelled breaks its connection: with the deadline past, or the visitor gone, it is left to end.
         command: Any = self._client.execute_command
         asked: asyncio.Task[object] = asyncio.ensure_future(command(*words))
         self._asked.add(asked)
         asked.add_done_callback(self._answered)
-        done, _ = await asyncio.wait((asked,), timeout=self._timeout)
+        done, _ = await asyncio.wait((asked,), timeout=within)
         if not done:
-            raise TimeoutError(f"no answer in {self._timeout * 1000:.0f} ms")
+            raise TimeoutError(f"no answer in {within * 1000:.0f} ms")
         return asked.result()
 
     def _answered(self, asked: asyncio.Task[object]) -> None:
@@ -119,6 +120,6 @@ class ThreadShared(Shared):
         """Give back the connections."""
         self._client.close()
 
-    async def _command(self, *words: Word) -> object:
+    async def _command(self, within: float, *words: Word) -> object:  # noqa: ARG002 - a socket's time-out is set for good
         command: Any = self._client.execute_command
         return command(*words)

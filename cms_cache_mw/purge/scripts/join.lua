@@ -1,13 +1,26 @@
--- ARGV: new epoch, identity mode, claimed epoch, claimed position, claimed tip
-local epoch = kind(meta) == 'hash' and redis.call('HGET', meta, 'epoch')
-local seq = epoch and same(epoch, ARGV[2])
-if not seq or (ARGV[3] == epoch and not contains(seq, tonumber(ARGV[4]), ARGV[5])) then
-  epoch, seq = ARGV[1], 1
-  redis.call('DEL', unpack(KEYS))
-  redis.call('HSET', meta, 'epoch', epoch, 'inc', identity(ARGV[2]), 'seq', seq, 'tip', epoch, 'floor', 0)
-  for _, key in ipairs({tags, soft, acks}) do redis.call('ZADD', key, '+inf', '@' .. epoch) end
-  redis.call('XADD', log, id(seq), 'n', epoch, 'k', 'noop', 't', '', 'g', '0')
-  redis.call('XADD', low, id(seq), 'e', epoch)
+#!lua flags=allow-oom
+-- The epoch in force, or a new one where the history is broken or does not contain what the caller claims to know of it.
+-- ARGV: new epoch, identity mode, claimed epoch, claimed position, claimed tip, the caller's lease in ms
+local mode = ARGV[2]
+local who = identity(mode)
+if not who then return {'NOIDENTITY'} end
+local clock = unbroken(false, mode)
+if clock and (ARGV[3] ~= clock.epoch or contains(clock, tonumber(ARGV[4]), ARGV[5])) then
+  return {'OK', clock.epoch, clock.seq, clock.tip, clock.floor}
 end
-local have = redis.call('HMGET', meta, 'tip', 'floor', 'settled')
-return {epoch, seq, have[1], tonumber(have[2]), have[3] and 1 or 0}
+-- Leases of the old epoch may still run: the new one is not settled before the longest of them has ended.
+local lease = tonumber(ARGV[6])
+local before = redis.pcall('ZRANGE', leases, -1, -1, 'WITHSCORES')
+if not before.err and before[2] then lease = math.max(lease, tonumber(before[2])) end
+local unsettled = redis.pcall('HMGET', meta, 'lease', 'settled')
+if not unsettled.err and not unsettled[2] then lease = math.max(lease, tonumber(unsettled[1] or '') or 0) end
+local epoch = ARGV[1]
+redis.call('UNLINK', unpack(KEYS))
+-- The floor is 1, so that base 0 is never valid.
+redis.call('HSET', meta, 'epoch', epoch, 'inc', who, 'seq', 1, 'tip', epoch, 'floor', 1, 'low', 1, 'lease', lease)
+for _, key in ipairs(marked) do
+  redis.call('ZADD', key, key == leases and 0 or '+inf', '@' .. epoch)
+end
+redis.call('XADD', log, id(1), 'n', epoch, 'e', epoch, 'k', 'noop', 't', '', 'g', '0')
+redis.call('XADD', low, id(1), 'e', epoch)
+return {'OK', epoch, 1, epoch, 1}

@@ -1,6 +1,8 @@
+#!lua flags=allow-oom
+-- Unregisters a worker that has stopped serving from its cache.
 -- ARGV: epoch, identity mode, worker
-local seq = same(ARGV[1], ARGV[2])
-if not seq then return {'EPOCH'} end
-redis.call('ZREM', acks, ARGV[3])
-redis.call('ZREM', grants, ARGV[3])
-return {'OK', advance(seq, ARGV[1])}
+local clock = unbroken(ARGV[1], ARGV[2])
+if not clock then return {'EPOCH'} end
+unregister(ARGV[3])
+advance(clock)
+return {'OK'}
