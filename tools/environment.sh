@@ -57,7 +57,7 @@ install_packages() {
     # Dependency groups are known to pip since 25.1.
     "$venv/bin/python" -m pip install --quiet --upgrade 'pip>=25.1' \
         && "$venv/bin/python" -m pip install --quiet "$@" \
-        || fail "could not install the packages of '$set_name': PyPI has to be reachable (see above)"
+        || fail "could not install the packages of '$set_name' (the reason is above; PyPI has to be reachable)"
 }
 
 "$venv/bin/python" -c '' >/dev/null 2>&1 || create
