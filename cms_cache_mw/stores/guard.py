@@ -52,7 +52,8 @@ class Breaker:
         """Note a failure."""
         with self._lock:
             self._failures += 1
-            if self._failures < FAILURES:
+            # While it is open only the probe counts: what was under way when it opened fails late, and all together.
+            if self._failures < FAILURES or (self.open and not self.wants_probe()):
                 return
             was_open, self.open = self.open, True
             self._probe_at = self._now() + self._pause

@@ -1,0 +1,3 @@
+"""Tests of what editors and operators speak to."""
+
+from __future__ import annotations

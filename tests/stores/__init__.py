@@ -1,0 +1,3 @@
+"""Tests of the two levels: bytes, budgets and Redis values."""
+
+from __future__ import annotations
