@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from blake3 import blake3
 
-from cms_cache_mw.core.fields import directives, elements
+from cms_cache_mw.core.fields import delta, directives, elements
 from cms_cache_mw.core.message import lines, without
 from cms_cache_mw.core.vary import weight
 
@@ -76,8 +76,8 @@ def encodes(head: Head, rules: Rules) -> bool:
         return False
     if b"no-transform" in directives(head.lines(b"cache-control")):
         return False
-    length = (head.value(b"content-length") or b"").strip(b" \t")
-    if length.isdigit() and len(length) < len(b"%d" % MIN_BYTES) + 1 and int(length) < MIN_BYTES:
+    length = delta((head.value(b"content-length") or b"").strip(b" \t"))
+    if length is not None and length < MIN_BYTES:
         return False
     return bool(_TEXT.match(head.value(b"content-type") or b""))
 

@@ -40,9 +40,9 @@ class Control:
     """The directives in force for a response."""
 
     found: Directives
-    targeted: bool = False
+    targeted: bool
     """Whether they come from a targeted field, so that Cache-Control, Expires and Pragma do not count (RFC 9213 §2.2)."""
-    held: frozenset[bytes] = frozenset()
+    held: frozenset[bytes]
     """Fields that must not be sent from the store: those that no-cache and private name."""
 
     def says(self, *names: bytes) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from cms_cache_mw.core import vary
 from cms_cache_mw.core.dates import format_date
 from cms_cache_mw.core.entry import Freshness
-from cms_cache_mw.core.fields import HOP_BY_HOP, connection_named, directives
+from cms_cache_mw.core.fields import HOP_BY_HOP, connection_named, delta, directives
 from cms_cache_mw.core.freshness import (
     UNDERSTOOD,
     Control,
@@ -105,8 +105,8 @@ def _refusal(request: Request, head: Head, rules: Rules, rule: Control, *, expli
         return Reason.ENCODED
     if (head.value(b"content-type") or b"").strip(b" \t").lower().startswith(b"text/event-stream"):
         return Reason.STREAM
-    length = (head.value(b"content-length") or b"").strip(b" \t")
-    if length.isdigit() and (len(length) > len(b"%d" % rules.max_body_bytes) or int(length) > rules.max_body_bytes):
+    length = delta((head.value(b"content-length") or b"").strip(b" \t"))
+    if length is not None and length > rules.max_body_bytes:
         return Reason.TOO_LARGE
     return None
 

@@ -51,7 +51,7 @@ def _normal(name: bytes, value: bytes | None, rules: Rules) -> bytes | None:
 
 def _ranked(value: bytes, *, ordered: bool) -> bytes:
     """Members in lower case by falling weight; of equal weights in the order given, or by name where order means nothing."""
-    members = [(weight(member)) for member in elements(value.lower())]
+    members = [weight(member) for member in elements(value.lower())]
     if not ordered:
         members = sorted(set(members))
     members.sort(key=lambda member: -member[1])
@@ -76,8 +76,6 @@ def weight(member: bytes) -> tuple[bytes, int]:
 
 def _thousandths(text: bytes) -> int:
     whole, _, fraction = text.partition(b".")
-    if whole == b"1" and not fraction.strip(b"0"):
-        return _THOUSAND
     if whole == b"0" and (not fraction or (fraction.isdigit() and len(fraction) <= 3)):  # noqa: PLR2004
         return int(fraction.ljust(3, b"0"))
     return _THOUSAND

@@ -69,7 +69,9 @@ def test_not_modified_by_date() -> None:
 def test_not_modified_by_star() -> None:
     """RFC 9110 §13.1.2: `*` holds for an entry without entity tag too."""
     assert select(plain("X-A: 1"), request("If-None-Match: *"), BORN, WALL).status == 304
-    assert combined(select(ENTRY, request("If-None-Match: *"), BORN, WALL).fields, b"etag") == b'"a"'
+    answer = select(ENTRY, request("If-None-Match: *"), BORN, WALL)
+    assert combined(answer.fields, b"etag") == b'"a"'
+    assert combined(answer.fields, b"last-modified") is None
 
 
 @pytest.mark.parametrize("status", [301, 404, 410, 503])
@@ -163,6 +165,23 @@ def test_if_range_with_weak_dates(says: list[str], sent: str) -> None:
     assert select(plain(*says), request("Range: bytes=0-1", f"If-Range: {sent}"), BORN, WALL).status == 200
 
 
+@pytest.mark.parametrize(
+    ("says", "sent"),
+    [
+        ([f"Last-Modified: {at(-100)}", f"Date: {at(-99)}"], at(-100)),
+        (['ETag: "a"'], '"a"'),
+    ],
+)
+def test_if_range_with_strong_validators(says: list[str], sent: str) -> None:
+    """RFC 9110 §8.8.2.2: one second between change and answer is enough."""
+    assert select(plain(*says), request("Range: bytes=0-1", f"If-Range: {sent}"), BORN, WALL).status == 206
+
+
+def test_if_range_with_a_stored_weak_tag() -> None:
+    """RFC 9110 §13.1.5: a weak tag never matches, not even itself."""
+    assert select(plain('ETag: W/"a"'), request("Range: bytes=0-1", 'If-Range: W/"a"'), BORN, WALL).status == 200
+
+
 def test_precondition_before_range() -> None:
     """RFC 9110 §13.2.2: If-None-Match is looked at before Range."""
     assert select(ENTRY, request('If-None-Match: "a"', "Range: bytes=0-1"), BORN, WALL).status == 304
@@ -189,6 +208,7 @@ def test_any_coding_is_held(tag: str, accept: str) -> None:
     assert answer.status == 304
     assert combined(answer.fields, b"etag") == tag.removeprefix("W/").encode()
     assert combined(answer.fields, b"vary") == b"Accept-Encoding"
+    assert combined(answer.fields, b"content-encoding") is None
 
 
 def test_parts_of_a_coding() -> None:

@@ -44,6 +44,7 @@ from tests.core.messages import fields, head, plain, request
         (b"gzip;q=0.5, identity;q=0.5", (b"gzip",)),
         (b"identity;q=0, gzip;q=0.1", (b"gzip",)),
         (b"deflate", ()),
+        (b"gzip;q=0.001", (b"gzip",)),
     ],
 )
 def test_acceptable(accept: bytes, wanted: tuple[bytes, ...]) -> None:
@@ -138,6 +139,7 @@ def test_finished() -> None:
 def test_varied() -> None:
     """Accept-Encoding is added to Vary unless it is there, in any letter case and line."""
     assert varied(fields("X: 1")) == fields("X: 1", "Vary: Accept-Encoding")
+    assert varied(fields("Vary: Cookie")) == fields("Vary: Cookie", "Vary: Accept-Encoding")
     assert varied(fields("Vary: A", "Vary: b,ACCEPT-encoding")) == fields("Vary: A", "Vary: b,ACCEPT-encoding")
 
 
@@ -156,4 +158,5 @@ def test_represented() -> None:
     assert represented(plain_fields, b"gzip", 7) == fields(
         'ETag: "a-gz"', "X: 1", "Content-Encoding: gzip", "Content-Length: 7"
     )
+    assert combined(represented(plain_fields, b"gzip", 0), b"content-length") == b"0"
     assert combined(represented(plain_fields, b"gzip", -1), b"content-length") is None

@@ -89,6 +89,14 @@ def test_order_of_languages(members: list[tuple[str, str]], data: st.DataObject)
     assert variant(first, (b"accept-language",), RFC) == variant(second, (b"accept-language",), RFC)
 
 
+@pytest.mark.parametrize("name", ["Cookie", "User-Agent", "Referer", "Authorization"])
+def test_fields_that_are_no_lists(name: str) -> None:
+    """A comma in such a field is text."""
+    [(_, value)] = variant(request(f"{name}: a , b"), (name.lower().encode(),), RFC)
+
+    assert value == b"a , b"
+
+
 def test_codings_and_plain_fields() -> None:
     """Codings have no order; other fields keep theirs, and lose whitespace around commas."""
     asked = request("Accept-Encoding: br;q=1.0, GZIP,deflate;q=0.5", "X-A: b ,a", "User-Agent: a , b")
