@@ -686,6 +686,15 @@ def test_origin() -> None:
     assert origin(request()) == "https://example.org"
     assert origin(replace(request(), fields=fields("Host: EXAMPLE.org:443"))) == "https://example.org"
     assert origin(replace(request(), fields=fields("Host: example.org:8443"))) == "https://example.org:8443"
+    assert origin(replace(request(), scheme="http", fields=fields("Host: example.org:80"))) == "http://example.org"
+
+
+def test_invalidation_over_http() -> None:
+    """RFC 9110 §4.3.1: the default port of http is 80."""
+    asked = replace(request(method="POST"), scheme="http")
+
+    assert invalidated(asked, head("Location: http://example.org:80/b")) == (b"/page", b"/b")
+    assert invalidated(asked, head("Location: http://example.org:443/b")) == (b"/page",)
 
 
 GROUPS: list[tuple[str, str, int, list[str]]] = [
