@@ -8,5 +8,15 @@ from cms_cache_mw.collecting import depends_on
 from cms_cache_mw.config import Config, ConfigError
 from cms_cache_mw.decorator import fragment
 from cms_cache_mw.dependencies import Dependencies
+from cms_cache_mw.wsgi import WSGICacheMiddleware
 
-__all__ = ["Cache", "CacheMiddleware", "Config", "ConfigError", "Dependencies", "depends_on", "fragment"]
+__all__ = [
+    "Cache",
+    "CacheMiddleware",
+    "Config",
+    "ConfigError",
+    "Dependencies",
+    "WSGICacheMiddleware",
+    "depends_on",
+    "fragment",
+]

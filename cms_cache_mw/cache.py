@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 import time
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
-from cms_cache_mw.collecting import Collector, collecting
+from cms_cache_mw.collecting import Collector, collecting, gather
 from cms_cache_mw.config import Config
 from cms_cache_mw.core.cookies import Cookies
 from cms_cache_mw.core.keys import Keys, family
@@ -30,7 +31,7 @@ from cms_cache_mw.namespaces import NAMES, Namespace, Namespaces
 from cms_cache_mw.outdated import Outdated
 from cms_cache_mw.purge.worker import Worker
 from cms_cache_mw.purges import Purge, carried_out
-from cms_cache_mw.runtime import Runtime, running_loop
+from cms_cache_mw.runtime import Runtime, drive, running_loop
 from cms_cache_mw.stores.eviction import LRU
 from cms_cache_mw.stores.guard import Breaker
 from cms_cache_mw.stores.memory import Budget, Memory
@@ -64,6 +65,7 @@ class Cache:
             # Importing it takes longer than the first request waits for a lease.
             import_module("redis.asyncio")
         self._assemble()
+        atexit.register(_ended, weakref.ref(self))
         os.register_at_fork(after_in_child=_forked(weakref.ref(self)))
 
     async def purge(
@@ -153,6 +155,11 @@ class Cache:
         finally:
             serving.reset(token)
 
+    def enter(self, collector: Collector) -> None:
+        """The same for the rest of the context it is called in."""
+        serving.set(self.namespaces)
+        gather(collector)
+
     @property
     def sure(self) -> bool:
         """Whether this worker can prove that it knows of every purge, and hence serves from its cache."""
@@ -199,6 +206,12 @@ class Cache:
             if shared:
                 await shared.close()
         self._looped = self._threaded = None
+
+    def close(self) -> None:
+        """Stop serving from the cache, leave the registry and end the threads; for synchronous callers and at exit."""
+        self.worker.stop()
+        if running_loop() is None:
+            drive(self.runtime.finish())
 
     def _assemble(self) -> None:
         config, rules = self.config, self.config.rules()
@@ -305,3 +318,9 @@ def _forked(cache: weakref.ref[Cache]) -> Callable[[], None]:
             alive._assemble()  # noqa: SLF001 - a function of this class in all but place
 
     return start_over
+
+
+def _ended(cache: weakref.ref[Cache]) -> None:
+    """At the end of the process: a worker that says goodbye is waited for by no purge."""
+    if alive := cache():
+        alive.close()

@@ -102,6 +102,11 @@ def collecting(collector: Collector) -> Iterator[Collector]:
         _open.reset(token)
 
 
+def gather(collector: Collector) -> None:
+    """Gather in `collector` for the rest of the context this is called in."""
+    _open.set(collector)
+
+
 def depends_on(*tags: str, ttl: float | None = None, vary: str | Iterable[str] = (), private: bool = False) -> None:
     """Say what the page or fragment being rendered here depends on; outside of any it says nothing.
 

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Final, Literal
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from cms_cache_mw.purge.barrier import Ticket
+    from cms_cache_mw.purge.ticket import Ticket
     from cms_cache_mw.purge.worker import Worker
     from cms_cache_mw.runtime import Runtime
 
 RECORDING: Final = 2.0
 """Seconds a call waits at most for its purge to be recorded."""
+LEAST: Final = 0.05
+"""Seconds it waits for that even where the caller has no patience at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,26 +51,34 @@ async def carried_out(
     *,
     kind: Literal["hard", "soft"] = "hard",
     grace: float = 0.0,
+    names: Iterable[str] = (),
     patience: float,
     now: Callable[[], float],
 ) -> Purge:
-    """Purge and wait up to `patience` seconds for it to be done. The purge goes on by itself when the caller goes away."""
-    ticket = worker.purge(prints, kind=kind, grace=grace)
-    await runtime.wait(ticket.recorded, min(patience, RECORDING) if patience else 0.05)
-    if ticket.recorded.done():
-        await runtime.wait(ticket.done, max(0.0, patience - (now() - ticket.began)))
-    return reported(ticket, worker, now())
+    """Purge and wait up to `patience` seconds for it to be done. The purge goes on by itself when the caller goes away.
+
+    `names` say in the log what it was about, should Redis never take it.
+    """
+    began = now()
+    ticket = worker.purge(prints, kind=kind, grace=grace, names=names)
+    if await runtime.wait(ticket.recorded, max(LEAST, min(patience, RECORDING))):
+        await runtime.wait(ticket.done, max(0.0, patience - (now() - began)))
+    return reported(ticket, worker, now(), began)
 
 
-def reported(ticket: Ticket, worker: Worker, now: float) -> Purge:
-    """Where a purge stands."""
+def reported(ticket: Ticket, worker: Worker, now: float, began: float | None = None) -> Purge:
+    """Where a purge stands, for a call that began at `began`; calls that come close together share a ticket."""
     epoch = f"{ticket.epoch:016x}" if ticket.epoch else ""
+    began = ticket.began if began is None else began
     if ticket.done.done():
-        return Purge("done", ticket.seq, epoch, ticket.waited * 1000, worker.scope, evicted=ticket.evicted)
-    waited = (now - ticket.began) * 1000
+        waited = max(0.0, ticket.done_at - began) * 1000
+        return Purge("done", ticket.seq, epoch, waited, worker.scope, evicted=ticket.evicted)
+    waited = (now - began) * 1000
     if not ticket.recorded.done():
         detail = f"Redis did not record it ({ticket.trouble or 'no answer yet'}); this process keeps trying"
         return Purge("unrecorded", 0, "", waited, worker.scope, detail=detail)
     certain_in = max(0.0, (ticket.certain_at - now) * 1000)
-    detail = ticket.trouble or "not every worker has acknowledged it yet"
+    waiting = "not every worker has acknowledged it yet"
+    early = "the purge clock is new: leases from before it have to end"
+    detail = ticket.trouble or (waiting if ticket.settled else early)
     return Purge("recorded", ticket.seq, epoch, waited, worker.scope, certain_in, ticket.waiting_for, detail=detail)

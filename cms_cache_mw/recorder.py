@@ -103,6 +103,11 @@ class Recorder:
                 self._give_up(Reason.FAULT)
         return forwarded
 
+    @property
+    def listening(self) -> bool:
+        """Whether the body has to pass through `write`: a copy is made of it, or it is encoded on its way."""
+        return self._store is not None or self._gzip is not None
+
     def fail(self) -> Answer | None:
         """The answer to give in place of none: the application raised before it began."""
         if self._asked is None or self._entry is None:

@@ -4,22 +4,32 @@ Every purge has a number. An entry remembers the number its worker had applied w
 if none of its tags was purged later. The follower thread writes here, request code reads, and no lock is taken: the writer
 sets a tag's number before the position, the reader reads the position before the tags' numbers; a soft purge becomes a hard
 one before it is forgotten, the reader looks at the soft ones first; pruning raises the floor before it forgets, the reader
-looks at the floor last. A new epoch is a new `State`; a reader that holds the old one finds
+looks at the floor last. A new epoch, or a history with a hole in it, is a new `State`; a reader that holds the old one finds
 its lease ended or, at worst, finishes a check that began before.
 """
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from cms_cache_mw.core.status import Reason
+from cms_cache_mw.stores.ticker import boottime
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
 NEVER: Final = -inf
+NOWHERE: Final = -1
+"""Before every position."""
+MARKS: Final = 16
+"""Marks that the settling time is divided by: how precisely the clock knows where it stood that long ago."""
+
+
+_NOBODYS: Final = -1
+"""No tag's fingerprint."""
 
 
 class Token(NamedTuple):
@@ -52,14 +62,22 @@ class Logged:
     seq: int
     nonce: bytes
     kind: str
+    """`hard`, `soft` or `noop`; anything else, from a later version, counts as hard."""
     prints: tuple[int, ...]
     grace: float
     """Seconds for which a soft purge leaves what it touched usable as stale."""
 
 
+class Mark(NamedTuple):
+    """Where the clock stood at an instant."""
+
+    at: float
+    pos: int
+
+
 @dataclass(slots=True)
 class State:
-    """One epoch as this worker has seen it."""
+    """One epoch as this worker has seen it. Position, tip and floor only grow."""
 
     epoch: int
     pos: int
@@ -69,25 +87,44 @@ class State:
     lease_until: float = NEVER
     hard: dict[int, int] = field(default_factory=dict)
     soft: dict[int, Soft] = field(default_factory=dict)
+    outdated: dict[int, int] = field(default_factory=dict)
+    """What counts as purged in this worker already, with the number from which on its entries do not; empty nearly always."""
+    marks: tuple[Mark, ...] = ()
+    """Where it stood, oldest first, back to the settling time; replaced as a whole."""
 
 
 class Clock:
-    """The worker's copy of the purge clock. `capacity` bounds the purges it remembers, in fingerprints."""
+    """The worker's copy of the purge clock.
 
-    def __init__(self, capacity: int = 50_000) -> None:
+    `capacity` bounds the purges it remembers, in fingerprints. With a `settle` time, in seconds, a render counts as begun
+    that much earlier: it may have read from a database replica that did not have the edit yet, so what was purged within
+    that time before it began counts as purged after.
+    """
+
+    def __init__(self, capacity: int = 50_000, *, settle: float = 0.0, now: Callable[[], float] = boottime) -> None:
         self.capacity = capacity
         self.state = State(epoch=0, pos=0, tip=b"")
+        self._settle, self._now = settle, now
+        self._outdating = threading.Lock()
 
     @property
     def token(self) -> Token:
         """The position to give a render that begins now; epoch 0 before the first epoch is known."""
         state = self.state
-        return Token(state.epoch, state.pos)
+        if not self._settle:
+            return Token(state.epoch, state.pos)
+        pos, due = 0, self._now() - self._settle
+        for mark in state.marks:
+            if mark.at > due:
+                break
+            pos = mark.pos
+        return Token(state.epoch, pos)
 
     @property
     def remembered(self) -> int:
         """Purges it remembers, in fingerprints."""
-        return len(self.state.hard) + len(self.state.soft)
+        state = self.state
+        return len(state.hard) + len(state.soft) + len(state.outdated)
 
     def holds(self, now: float) -> bool:
         """Whether the worker holds a lease at `now`."""
@@ -101,48 +138,67 @@ class Clock:
         if dated.epoch != state.epoch:
             return Reason.EPOCH
         pos, base = state.pos, dated.base
-        if base == pos:
+        if base == pos and not state.outdated:
             return None
-        softly = self._softly(state.soft, dated, now) if state.soft else None
-        hard = state.hard
-        for tag in dated.prints:
-            if hard.get(tag, 0) > base:
-                return Reason.PURGED
+        # The order matters: soft before hard before floor, since that is how the writer moves what it knows.
+        softly = self._softly(state, dated, now) if state.soft else None
+        if softly is Reason.PURGED or self._purged(state, dated):
+            return Reason.PURGED
         if base < state.floor:
             return Reason.FLOOR
-        if softly:
-            return softly
-        if pos > base:
+        if softly is None and pos > base:
             # Sound, for nothing it depends on was purged in between, and the next check is one comparison.
             dated.base = pos
-        return None
+        return softly
 
     @staticmethod
-    def _softly(soft: Mapping[int, Soft], dated: Dated, now: float) -> Reason | None:
+    def _softly(state: State, dated: Dated, now: float) -> Reason | None:
+        soft = state.soft
         pending = [record for tag in dated.prints if (record := soft.get(tag)) and record.seq > dated.base]
         if not pending:
             return None
         return Reason.PURGED if any(now >= record.until for record in pending) else Reason.SOFT_PURGED
 
+    @staticmethod
+    def _purged(state: State, dated: Dated) -> bool:
+        hard, base = state.hard, dated.base
+        for tag in dated.prints:
+            if hard.get(tag, 0) > base:
+                return True
+        outdated = state.outdated
+        return bool(outdated) and any(outdated.get(tag, 0) > base for tag in dated.prints)
+
     def begin(self, state: State) -> None:
         """Start over with another history, or with one whose past was trimmed away."""
-        self.state.lease_until = NEVER
+        known = self.state
+        assert state.epoch != known.epoch or state.pos >= known.pos, "a position only grows within an epoch"
+        if self._settle:
+            # What was purged before counts as purged just now, hence a base below every floor until that has settled.
+            state.floor = max(1, state.floor)
+            state.marks = (Mark(NEVER, 0), Mark(self._now(), state.pos))
+        known.lease_until = NEVER
         self.state = state
 
     def apply(self, entries: Iterable[Logged], now: float) -> None:
-        """Apply purges in the log's order; `ValueError` if one is missing in between."""
+        """Apply purges in the log's order, none left out."""
         state = self.state
+        # A grace counts from now only if nobody can have been told before that the purge is done, which a lease proves.
+        in_time = now < state.lease_until
         for entry in entries:
-            if entry.seq != state.pos + 1:
-                raise ValueError(f"purge {entry.seq} after {state.pos}: the log has a gap")
-            if entry.kind == "hard":
-                for tag in entry.prints:
-                    state.hard[tag] = entry.seq
-            elif entry.kind == "soft":
+            assert entry.seq == state.pos + 1, f"purge {entry.seq} after {state.pos}: the log has a hole"
+            if entry.kind == "soft" and in_time:
                 for tag in entry.prints:
                     self._soften(state, tag, entry, now)
+            elif entry.kind != "noop":
+                for tag in entry.prints:
+                    state.hard[tag] = entry.seq
+                    state.outdated.pop(tag, None)
             state.tip = entry.nonce
             state.pos = entry.seq
+        if state.outdated:
+            self._forget_outdated(state)
+        if self._settle:
+            self._mark(state, now)
         if len(state.soft) > self.capacity:
             self.settle_soft(inf)
         if len(state.hard) > self.capacity:
@@ -158,6 +214,15 @@ class Clock:
             # Repeated soft purges do not prolong the grace of what the first one touched.
             until = min(until, earlier.until)
         state.soft[tag] = Soft(entry.seq, until)
+
+    def _mark(self, state: State, now: float) -> None:
+        """Note where the clock stands, in place of the latest note if that is recent: a higher position later is on the safe side."""
+        marks, due = list(state.marks), now - self._settle
+        while len(marks) > 1 and marks[1].at <= due:
+            del marks[0]
+        if len(marks) > 1 and now - marks[-2].at < self._settle / MARKS:
+            del marks[-1]
+        state.marks = (*marks, Mark(now, state.pos))
 
     def _prune(self, state: State) -> None:
         """Forget the oldest tenth of the purges."""
@@ -176,15 +241,29 @@ class Clock:
                 del state.soft[tag]
 
     def outdate(self, prints: Iterable[int]) -> None:
-        """Treat fingerprints as purged from here on, in this worker alone, until their purge is recorded and applied."""
+        """Treat fingerprints as purged in this worker, from now until their purge is recorded and applied. Any thread may call it."""
         state = self.state
-        following = state.pos + 1
-        for tag in prints:
-            state.hard[tag] = max(following, state.hard.get(tag, 0))
+        with self._outdating:
+            following = state.pos + 1
+            state.outdated.update(dict.fromkeys(prints, following))
+            if len(state.outdated) > self.capacity:
+                # Too many to tell apart: everything there is counts as purged.
+                state.floor = max(state.floor, following)
+                state.outdated = {_NOBODYS: 0}
+
+    def _forget_outdated(self, state: State) -> None:
+        """Let go of what the log says by now. All that was rendered here before a purge was applied is older than it."""
+        with self._outdating:
+            state.outdated = {
+                tag: number
+                for tag, number in state.outdated.items()
+                if (state.floor > state.pos if tag == _NOBODYS else state.hard.get(tag, 0) < number)
+            }
 
     def grant(self, until: float) -> None:
         """Extend the lease; it never gets shorter."""
-        self.state.lease_until = max(self.state.lease_until, until)
+        state = self.state
+        state.lease_until = max(state.lease_until, until)
 
     def revoke(self) -> None:
         """End the lease at once."""

@@ -11,36 +11,42 @@ import logging
 import random
 import secrets
 import threading
-from concurrent.futures import Future
+import time
 from typing import TYPE_CHECKING, Final
 
 from cms_cache_mw.purge.clock import Clock, State
-from cms_cache_mw.purge.link import EpochError, Gap, Leased, Link, LinkError
+from cms_cache_mw.purge.lease import outlived, usable
+from cms_cache_mw.purge.link import EpochError, IdentityError, Link, LinkError
+from cms_cache_mw.purge.ticket import promise
+from cms_cache_mw.purge.wire import Gap, Leased
 from cms_cache_mw.stores.ticker import boottime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
 
-    from cms_cache_mw.purge.link import Connect, Joined
+    from cms_cache_mw.purge.clock import Logged
+    from cms_cache_mw.purge.link import Connect
     from cms_cache_mw.stores.guard import Breaker
 
 log: Final = logging.getLogger("cms_cache_mw")
 
-EPSILON: Final = 0.01
-"""How much the rates of two hosts' clocks may differ over one lease."""
-MARGIN: Final = 0.05
-"""Seconds a purger waits beyond the lease."""
-
-
-def longest(lease: float) -> float:
-    """Seconds after which a lease of this length has ended on every host."""
-    return lease * (1 + EPSILON) + MARGIN
+SLACK: Final = 0.5
+"""Seconds that an answer may take beyond the time for which a read blocks."""
+FIRST_PAUSE: Final = 0.05
+LONGEST_PAUSE: Final = 2.0
+JUMP: Final = 1.0
+"""Seconds by which the machine's two clocks may part between two renewals."""
+QUIET: Final = 60.0
+"""Seconds without a purge after which one worker tries whether purges get through."""
 
 
 class Follower:
     """Keeps one worker's clock. `reset` is called, on the follower's thread, when what the worker holds became worthless.
 
-    While `breaker` is open it also asks, in place of the visitors, whether the shared store answers again.
+    After the last proof of being up to date the worker may serve for `lease` seconds, and for `unsure` seconds more where a
+    site prefers that to rendering. `quiet` is called about once a minute by one of the workers, when nothing was purged.
+    While `breaker` is open the thread also asks, in place of the visitors, whether the shared store answers again.
     """
 
     def __init__(
@@ -49,20 +55,31 @@ class Follower:
         connect: Connect,
         *,
         lease: float,
+        unsure: float = 0.0,
         reset: Callable[[], None],
+        quiet: Callable[[], None] | None = None,
         breaker: Breaker | None = None,
         now: Callable[[], float] = boottime,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self.clock = clock
         self.worker = secrets.token_hex(16).encode()
-        self.leased: Future[bool] = Future()
+        self.leased: Future[bool] = promise()
         """Done once the first lease is held."""
         self.trouble = ""
         """What went wrong last; empty while all is well."""
-        self._connect, self._lease, self._reset, self._breaker, self._now = connect, lease, reset, breaker, now
-        self._settled = False
+        self.behind = 0
+        """Purges that Redis had recorded at the last renewal and that are still to be applied."""
+        self._connect, self._poll, self._lease = connect, lease / 3, lease + unsure
+        self._reset, self._quiet, self._breaker, self._now, self._wall = reset, quiet, breaker, now, wall
+        self._lag = 0.0
+        self._entered = False
         self._known_since = 0.0
-        self._had_lease = False
+        self._failures = 0
+        self._held = False
+        self._said: set[str] = set()
+        self._apart = wall() - now()
+        self._quiet_at = self._next_quiet()
         self._stopping = threading.Event()
         self._link: Link | None = None
         self._thread: threading.Thread | None = None
@@ -80,53 +97,130 @@ class Follower:
 
     def stop(self) -> None:
         """Give up the lease, leave the registry so that no purge waits for this worker, and end the thread."""
+        thread = self._thread
         self._stopping.set()
         self.clock.revoke()
-        if self._thread is None:
+        if thread is None:
             return
-        if self._link:
-            self._link.close()
-        self._thread.join(timeout=2 + self._lease)
-        self._thread = None
-        self._leave()
+        if link := self._link:
+            link.close()
+        thread.join(timeout=self._poll + 2 * SLACK)
+        # A thread that is stuck might yet take a lease: then the next purge waits for its end instead.
+        if not thread.is_alive() and self._entered:
+            self._leave()
 
     def _leave(self) -> None:
-        epoch = self.clock.state.epoch
-        if not epoch or not self._had_lease:
-            return
+        link = self._connect(SLACK)
         try:
-            link = self._connect(0.5)
-            try:
-                link.leave(epoch, self.worker)
-            finally:
-                link.close()
-        except (LinkError, EpochError):
-            pass  # the next purge waits one lease for us, and then no longer
+            link.leave(self.clock.state.epoch, self.worker)
+        except (LinkError, EpochError) as error:
+            log.debug("not unregistered: %s", error)
+        finally:
+            link.close()
 
     def _run(self) -> None:
-        delay = 0.0
-        while not self._stopping.wait(delay):
+        pause = 0.0
+        while not self._stopping.wait(pause):
+            link = self._link = self._connect(self._poll + SLACK)
             try:
-                self._link = self._connect(self._lease / 3 + 0.5)
-                delay = 0.05
-                self._follow(self._link)
+                self._follow(link)
             except LinkError as error:
-                self.trouble = str(error)
+                self._fail(error)
             finally:
-                if self._link:
-                    self._link.close()
+                link.close()
             self._note_lease()
-            delay = min(2.0, delay * 2) * random.uniform(0.5, 1.0)  # noqa: S311
+            pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self._failures, 10)) * random.uniform(0.5, 1.0)  # noqa: S311
         self.clock.revoke()
 
     def _follow(self, link: Link) -> None:
-        if not self.clock.state.epoch:
-            self._join(link)
+        self._look_around(link)
         while not self._stopping.is_set():
+            self._mind_clocks()
+            if not self._entered:
+                self._enter(link)
             self._turn(link)
-            self.trouble = ""
             self._note_lease()
             self._probe(link)
+            self._break_silence()
+
+    def _look_around(self, link: Link) -> None:
+        """Learn what the server is like, and say once what weakens the promise of a purge."""
+        survey = link.survey()
+        self._lag = survey.lag
+        for warning in survey.warnings():
+            self._say_once(logging.WARNING, warning)
+
+    def _enter(self, link: Link) -> None:
+        """Enter the epoch in force and learn its recent purges; the first renewal then gives the lease.
+
+        What this worker knew of an epoch is claimed: where the server does not have it, purges were lost, and a new epoch
+        has to begin.
+        """
+        known = self.clock.state
+        joined = link.join(known.epoch, known.pos, known.tip, self._registered)
+        since = self._now()
+        records, floor = link.purged(self.clock.capacity)
+        self._start_over(State(joined.epoch, joined.seq, joined.tip, floor=max(floor, joined.floor), hard=records))
+        self._known_since, self._entered = since, True
+
+    def _turn(self, link: Link) -> None:
+        """One renewal and, where nothing was new, one wait for news."""
+        state, sent = self.clock.state, self._now()
+        outlasted = outlived(sent - self._known_since)
+        try:
+            answer = link.renew(
+                state.epoch, state.pos, state.tip, self.worker, lease=self._registered, outlived=outlasted
+            )
+        except EpochError:
+            self._lose_epoch()
+            return
+        self._failures, self.trouble = 0, ""
+        if isinstance(answer, Gap):
+            log.warning("the purge log was trimmed past this worker: its memory is dropped")
+            self._start_over(State(state.epoch, answer.seq, answer.tip, floor=answer.seq))
+            return
+        self._apply(answer.entries)
+        if not isinstance(answer, Leased):
+            self.behind = answer.behind
+            return
+        self.behind = 0
+        if not self._stopping.is_set():
+            self.clock.grant(sent + usable(self._lease))
+        if not answer.entries:
+            # A lease is renewed three times before it ends. News are acknowledged by the renewal that follows at once.
+            self._apply(link.follow(state.epoch, state.pos, self._poll))
+            self.clock.settle_soft(self._now())
+
+    def _apply(self, entries: list[Logged]) -> None:
+        if entries:
+            self.clock.apply(entries, self._now())
+            self._quiet_at = self._next_quiet()
+
+    @property
+    def _registered(self) -> float:
+        """How long purgers have to wait for this worker if it falls silent."""
+        return self._lease + self._lag
+
+    def _lose_epoch(self) -> None:
+        log.warning(
+            "the purge clock in Redis is not the one this worker knew (restart, failover or loss): starting cold"
+        )
+        self.clock.revoke()
+        self._entered = self._held = False
+        self._reset()
+
+    def _start_over(self, state: State) -> None:
+        self.clock.begin(state)
+        self._held = False
+        self._reset()
+
+    def _mind_clocks(self) -> None:
+        """Drop the lease where the machine's clocks have parted: it may have been frozen together with one of them."""
+        apart = self._wall() - self._now()
+        if abs(apart - self._apart) > JUMP:
+            log.info("the clocks of this machine parted by %.1f s: the lease has to be renewed", apart - self._apart)
+            self.clock.revoke()
+        self._apart = apart
 
     def _probe(self, link: Link) -> None:
         if self._breaker and self._breaker.wants_probe():
@@ -137,68 +231,40 @@ class Follower:
                 raise
             self._breaker.succeeded()
 
-    def _turn(self, link: Link) -> None:
-        """One renewal and, where nothing was new, one wait for news."""
-        state = self.clock.state
-        sent = self._now()
-        settled = not self._settled and sent - self._known_since >= longest(self._lease)
-        try:
-            answer = link.renew(state.epoch, state.pos, state.tip, self.worker, self._lease, settled=settled)
-        except EpochError:
-            self._reset_to_nothing()
-            self._join(link)
-            return
-        self._settled = self._settled or settled
-        if isinstance(answer, Gap):
-            log.warning("the purge log was trimmed past this worker: its memory is dropped")
-            self._start_over(State(state.epoch, answer.seq, answer.tip, floor=answer.seq))
-            return
-        self.clock.apply(answer.entries, self._now())
-        if isinstance(answer, Leased):
-            self.clock.grant(sent + self._lease * (1 - EPSILON))
-            self._had_lease = True
-            if not answer.entries:
-                self._wait(link, state)
+    def _break_silence(self) -> None:
+        """After a quiet minute purge nothing: it shows how long purges take, and unregisters the dead.
 
-    def _wait(self, link: Link, state: State) -> None:
-        news = link.follow(state.pos, self._lease / 3)
-        if news and news[0].seq == state.pos + 1:
-            self.clock.apply(news, self._now())
-        if state.soft:
-            self.clock.settle_soft(self._now())
+        Whoever does it first makes it unnecessary for the others, who all apply it.
+        """
+        if self._quiet and self._now() >= self._quiet_at:
+            self._quiet_at = self._next_quiet()
+            self._quiet()
 
-    def _join(self, link: Link) -> None:
-        """Enter the epoch in force and learn its recent purges; the first renewal then gives the lease."""
-        known = self.clock.state
-        joined = link.join(known.epoch, known.pos, known.tip)
-        if joined.epoch == known.epoch and joined.seq == known.pos:
-            return
-        records, floor = link.purged(self.clock.capacity)
-        self._enter(joined, records, floor)
+    def _next_quiet(self) -> float:
+        return self._now() + QUIET * random.uniform(1.0, 1.2)  # noqa: S311
 
-    def _enter(self, joined: Joined, records: dict[int, int], floor: int) -> None:
-        self._settled = joined.settled
-        self._known_since = self._now()
-        self._start_over(State(joined.epoch, joined.seq, joined.tip, floor=floor, hard=records))
+    def _fail(self, error: LinkError) -> None:
+        self.trouble = str(error)
+        self._failures += 1
+        if isinstance(error, IdentityError):
+            self._say_once(
+                logging.ERROR,
+                f"Redis does not tell who it is ({error}), so nothing is served from the cache: allow the command INFO,"
+                ' or accept with redis_identity="none" that a replaced server is noticed less surely',
+            )
 
-    def _reset_to_nothing(self) -> None:
-        log.warning(
-            "the purge clock in Redis is not the one this worker knew (restart, failover or loss): starting cold"
-        )
-        self._start_over(State(epoch=0, pos=0, tip=b""))
-
-    def _start_over(self, state: State) -> None:
-        self.clock.begin(state)
-        self._reset()
+    def _say_once(self, level: int, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            log.log(level, "%s", text)
 
     def _note_lease(self) -> None:
         """Say once that the lease was lost, and once that it is back."""
         holds = self.clock.holds(self._now())
         if holds and not self.leased.done():
             self.leased.set_result(True)
-        if self._had_lease and not holds and not self._stopping.is_set():
-            self._had_lease = False
-            log.warning("lease lost (%s): pages are rendered until it is back", self.trouble or "no answer in time")
-        elif holds and not self._had_lease:
-            self._had_lease = True
+        elif holds and not self._held:
             log.info("lease back")
+        elif self._held and not holds and not self._stopping.is_set():
+            log.warning("lease lost (%s): pages are rendered until it is back", self.trouble or "no answer in time")
+        self._held = holds

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from cms_cache_mw.purge.clock import Logged
+    from cms_cache_mw.purge.wire import Kind
 
 MAX_RECORDS: Final = 200_000
 """Purged tags that Redis remembers; beyond it the floor rises."""
@@ -45,7 +46,6 @@ CONFIRMING: Final = 1.0
 """Seconds that a purge is given to reach the replicas that have to confirm it."""
 
 Identity: TypeAlias = Literal["info", "none"]
-Kind: TypeAlias = Literal["hard", "soft", "noop"]
 
 
 class LinkError(Exception):
@@ -74,10 +74,13 @@ def _script(name: str) -> str:
 
 
 def check_call(
-    namespace: str, epoch: int, pos: int, tip: bytes, base: int, prints: bytes
+    namespace: str, epoch: int, base: int, prints: bytes, *, known: tuple[int, bytes]
 ) -> tuple[str, list[str], list[str | bytes | int]]:
-    """Script, keys and arguments by which a worker at `pos` asks whether an entry is valid: `[b"OK", position]` where it is."""
-    return _script("check"), _names(namespace), [f"{epoch:016x}", pos, tip, base, prints]
+    """Script, keys and arguments that ask whether an entry is valid: `[b"OK", position]` where it is.
+
+    `known` is the position and the tip of the worker that asks.
+    """
+    return _script("check"), _names(namespace), [f"{epoch:016x}", *known, base, prints]
 
 
 class Link:

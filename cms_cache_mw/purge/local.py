@@ -5,14 +5,16 @@ from __future__ import annotations
 import secrets
 import threading
 from math import inf
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from cms_cache_mw.purge.barrier import Ticket
 from cms_cache_mw.purge.clock import Clock, Logged, State
+from cms_cache_mw.purge.ticket import Ticket
 from cms_cache_mw.stores.ticker import boottime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from cms_cache_mw.purge.wire import Kind
 
 
 class LocalBarrier:
@@ -26,17 +28,18 @@ class LocalBarrier:
         clock.begin(State(epoch=secrets.randbits(63) | 1, pos=1, tip=b"", lease_until=inf))
 
     def purge(
-        self, prints: Iterable[int], *, kind: Literal["hard", "soft", "noop"] = "hard", grace: float = 0.0
+        self, prints: Iterable[int], *, kind: Kind = "hard", grace: float = 0.0, names: Iterable[str] = ()
     ) -> Ticket:
         """Count and apply a purge."""
-        ticket = Ticket(frozenset(prints), kind, grace, began=self._now())
+        now = self._now()
+        ticket = Ticket(set(prints), kind, grace, began=now, names=set(names))
         with self._lock:
             state = self._clock.state
-            ticket.epoch, ticket.seq = state.epoch, state.pos + 1
-            self._clock.apply([Logged(ticket.seq, b"", kind, tuple(ticket.prints), grace)], self._now())
-            self._clock.settle_soft(self._now())
+            ticket.epoch, ticket.seq, ticket.settled = state.epoch, state.pos + 1, True
+            self._clock.apply([Logged(ticket.seq, b"", kind, tuple(ticket.prints), grace)], now)
+            self._clock.settle_soft(now)
         ticket.recorded.set_result(True)
-        ticket.done.set_result(True)
+        ticket.finish(self._now())
         return ticket
 
     def close(self) -> None:

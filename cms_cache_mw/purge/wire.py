@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from cms_cache_mw.purge.clock import Logged
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 PRINT_BYTES: Final = 8
 
+Kind: TypeAlias = Literal["hard", "soft", "noop"]
+"""What a purge does to entries: unusable, stale, or nothing."""
 Row: TypeAlias = tuple[bytes, dict[bytes, bytes]]
 """An entry of a stream as the client gives it: its id and its fields."""
 

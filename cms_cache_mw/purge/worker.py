@@ -5,28 +5,38 @@ Without Redis the same with a local clock, where a purge reaches this process on
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import TYPE_CHECKING, Literal
 
 from cms_cache_mw.purge.barrier import Barrier
 from cms_cache_mw.purge.clock import Clock
 from cms_cache_mw.purge.follower import Follower
-from cms_cache_mw.purge.link import Link, check_call, packed
+from cms_cache_mw.purge.link import Link, check_call
 from cms_cache_mw.purge.local import LocalBarrier
+from cms_cache_mw.purge.wire import packed
 from cms_cache_mw.stores.ticker import boottime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from concurrent.futures import Future
 
     from cms_cache_mw.core.entry import Entry
-    from cms_cache_mw.purge.barrier import Ticket
     from cms_cache_mw.purge.link import Identity
+    from cms_cache_mw.purge.ticket import Ticket
+    from cms_cache_mw.purge.wire import Kind
     from cms_cache_mw.stores.guard import Breaker
     from cms_cache_mw.stores.shared import Shared
 
 
 class Worker:
-    """The purge clock's member in this process. `reset` is called when all that memory holds became worthless."""
+    """The purge clock's member in this process. Durations are in seconds.
+
+    `lease` is how long it may serve from its cache after its last proof of being up to date, `unsure_max` how much longer
+    where Redis is away: all purges wait for both together if a worker falls silent. `wait_replicas` replicas have to confirm
+    a purge. `settle` is how far behind the application's database replicas may be. `reset` is called when all that memory
+    holds became worthless. Raises `RuntimeError` where threads cannot run beside the application.
+    """
 
     def __init__(
         self,
@@ -35,41 +45,62 @@ class Worker:
         *,
         everything: int,
         lease: float,
+        unsure_max: float = 0.0,
+        settle: float = 0.0,
         identity: Identity = "info",
+        wait_replicas: int = 0,
         reset: Callable[[], None],
         breaker: Breaker,
         now: Callable[[], float] = boottime,
     ) -> None:
-        self.clock = Clock()
+        self.clock = Clock(settle=settle, now=now)
         self.lease = lease
         self.scope: Literal["everywhere", "process"] = "everywhere" if url else "process"
         self.follower: Follower | None = None
+        self.propagation: float | None = None
+        """Seconds that the latest trial took to be done everywhere; `None` before there was one."""
         self._barrier: Barrier | LocalBarrier | None = None
         self._lock = threading.Lock()
-        self._url, self._namespace, self._identity = url, namespace, identity
-        self._everything, self._reset, self._breaker, self._now = everything, reset, breaker, now
-        if not url:
+        self._stopped = False
+        self._url, self._namespace, self._identity, self._replicas = url, namespace, identity, wait_replicas
+        self._everything, self._unsure, self._reset, self._breaker = everything, unsure_max, reset, breaker
+        self._now = now
+        if url:
+            _need_threads()
+        else:
             self._barrier = LocalBarrier(self.clock, now=now)
 
     def start(self) -> None:
-        """Begin to follow the purge log; does nothing where that is under way."""
+        """Begin to follow the purge log; does nothing where that is under way, or over."""
         if not self._url or self.follower:
             return
         with self._lock:
-            if self.follower is None:
+            if self.follower is None and not self._stopped:
                 self.follower = Follower(
-                    self.clock, self.link, lease=self.lease, reset=self._reset, breaker=self._breaker, now=self._now
+                    self.clock,
+                    self.link,
+                    lease=self.lease,
+                    unsure=self._unsure,
+                    reset=self._reset,
+                    quiet=self._try_purging,
+                    breaker=self._breaker,
+                    now=self._now,
                 )
                 self.follower.start()
 
     def purge(
-        self, prints: Iterable[int], *, kind: Literal["hard", "soft", "noop"] = "hard", grace: float = 0.0
+        self, prints: Iterable[int], *, kind: Kind = "hard", grace: float = 0.0, names: Iterable[str] = ()
     ) -> Ticket:
-        """Begin a purge; the ticket tells when it is recorded and when it is done."""
+        """Begin a purge; the ticket tells when it is recorded and when it is done. `names` are for the log."""
         with self._lock:
             if self._barrier is None:
-                self._barrier = Barrier(self.link, lease=self.lease, everything=self._everything, now=self._now)
-        return self._barrier.purge(prints, kind=kind, grace=grace)
+                self._barrier = Barrier(
+                    self.link, lease=self.lease + self._unsure, everything=self._everything, now=self._now
+                )
+            barrier = self._barrier
+            if self._stopped:
+                barrier.close()
+        return barrier.purge(prints, kind=kind, grace=grace, names=names)
 
     @property
     def unrecorded(self) -> int:
@@ -78,8 +109,9 @@ class Worker:
 
     async def validated(self, shared: Shared, entry: Entry, within: float) -> int | None:
         """The position up to which the server knows an entry to be valid, for one older than this worker remembers."""
+        state = self.clock.state
         script, keys, arguments = check_call(
-            self._namespace, self._identity, entry.epoch, entry.base, packed(entry.prints)
+            self._namespace, entry.epoch, entry.base, packed(entry.prints), known=(state.pos, state.tip)
         )
         found = await shared.run(script, keys, arguments, within)
         return int(found[1]) if isinstance(found, list) and found[0] == b"OK" else None
@@ -87,11 +119,35 @@ class Worker:
     def link(self, timeout: float) -> Link:
         """A connection of its own to the purge clock, for one thread."""
         assert self._url is not None
-        return Link(self._url, self._namespace, identity=self._identity, timeout=timeout)
+        return Link(self._url, self._namespace, identity=self._identity, replicas=self._replicas, timeout=timeout)
 
     def stop(self) -> None:
         """Stop serving from the cache, leave the registry, end the threads."""
+        with self._lock:
+            self._stopped = True
         if self.follower:
             self.follower.stop()
         if self._barrier:
             self._barrier.close()
+
+    def _try_purging(self) -> None:
+        """Purge nothing and note how long that takes."""
+        ticket = self.purge((), kind="noop")
+
+        def note(_: Future[bool]) -> None:
+            self.propagation = ticket.waited
+
+        ticket.done.add_done_callback(note)
+
+
+def _need_threads() -> None:
+    """Refuse a process in which the follower could not go on while the application is busy."""
+    patched = sys.modules.get("gevent.monkey")
+    if patched and patched.is_module_patched("threading"):
+        raise RuntimeError(
+            "gevent has replaced threads: a purge could not be acknowledged while the application is busy;"
+            " run the site with threads or asyncio, or without redis_url"
+        )
+    uwsgi = sys.modules.get("uwsgi")
+    if uwsgi and not {"enable-threads", "threads", b"enable-threads", b"threads"} & set(uwsgi.opt):
+        raise RuntimeError("uWSGI runs no threads of Python's: set enable-threads = true, or leave out redis_url")

@@ -114,9 +114,9 @@ class Memory:
 
         False where it is larger than the whole budget.
         """
-        entry.size = weigh(key, entry)
+        size = weigh(key, entry)
         with self._lock:
-            if entry.size > self.budget.max_bytes:
+            if size > self.budget.max_bytes:
                 self._drop_slot(key)
                 return False
             slot = self._slots.get(key)
@@ -126,15 +126,17 @@ class Memory:
                     slot = self._slots[key] = Variants(names)
                 self._drop_variant(key, slot, entry.variant)
                 while len(slot.entries) >= self.max_variants:
-                    self._drop_variant(key, slot, next(iter(slot.entries)))
+                    self._drop_variant(key, slot, _least_used(slot))
                 slot.entries[entry.variant] = entry
             else:
                 self._drop_slot(key)
                 self._slots[key] = entry
             self._gather(key)
-            self.bytes += entry.size
+            # Not before: it may be the very entry that was replaced, and was charged with another size.
+            entry.size = size
+            self.bytes += size
             self.items += 1
-            self._policy.add((key, entry.variant), entry.size)
+            self._policy.add((key, entry.variant), size)
             self._trim()
         return True
 
@@ -204,12 +206,17 @@ class Memory:
         self.budget.make_room()
 
     def _gather(self, key: Key) -> None:
-        """Note a key of a family, and let the family's oldest go where it has grown too large."""
+        """Note a key of a family, and let the family's least used go where it has grown too large."""
         if (name := self._family(key)) is not None:
             family = self._families.setdefault(name, {})
             family[key] = None
             while len(family) > self.max_variants:
-                self._drop_slot(next(iter(family)))
+                self._drop_slot(min((other for other in family if other != key), key=self._used))
+
+    def _used(self, key: Key) -> int:
+        """How often what is held for a key was served."""
+        slot = self._slots[key]
+        return sum(entry.hits for entry in slot.entries.values()) if isinstance(slot, Variants) else slot.hits
 
     def _leave(self, key: Key) -> None:
         del self._slots[key]
@@ -240,3 +247,8 @@ class Memory:
     def _forget(self, entry: Entry) -> None:
         self.bytes -= entry.size
         self.items -= 1
+
+
+def _least_used(slot: Variants) -> Variant:
+    """The variant that was served least often; of several the oldest."""
+    return min(slot.entries, key=lambda variant: slot.entries[variant].hits)

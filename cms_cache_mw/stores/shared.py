@@ -29,9 +29,10 @@ class Shared:
     """The second level. Every call raises `StoreError` in trouble and nothing else, and none is made while the breaker is open."""
 
     def __init__(self, breaker: Breaker) -> None:
-        from redis.exceptions import RedisError  # noqa: PLC0415
+        from redis.exceptions import RedisError, ResponseError  # noqa: PLC0415
 
         self._breaker = breaker
+        self._refusal = ResponseError
         self._errors = (RedisError, OSError, TimeoutError)
 
     async def get(self, name: str, within: float = TIMEOUT) -> bytes | None:
@@ -65,6 +66,10 @@ class Shared:
             raise StoreError("no time is left")
         try:
             answer = await self._command(within, *words)
+        except self._refusal as error:
+            # Out of memory, read only, a value of another type: it answers, and the next command may do.
+            self._breaker.succeeded()
+            raise StoreError(f"{type(error).__name__}: {error}") from error
         except self._errors as error:
             self._breaker.failed(error)
             raise StoreError(f"{type(error).__name__}: {error}") from error
