@@ -140,7 +140,7 @@ class Clock:
         pos, base = state.pos, dated.base
         if base == pos and not state.outdated:
             return None
-        # The order matters: soft before hard before floor, since that is how the writer moves what it knows.
+        # The order matters: soft and outdated, hard, floor, since that is how the writer moves what it knows.
         softly = self._softly(state, dated, now) if state.soft else None
         if softly is Reason.PURGED or self._purged(state, dated):
             return Reason.PURGED
@@ -161,12 +161,10 @@ class Clock:
 
     @staticmethod
     def _purged(state: State, dated: Dated) -> bool:
-        hard, base = state.hard, dated.base
-        for tag in dated.prints:
-            if hard.get(tag, 0) > base:
-                return True
-        outdated = state.outdated
-        return bool(outdated) and any(outdated.get(tag, 0) > base for tag in dated.prints)
+        outdated, hard, base = state.outdated, state.hard, dated.base
+        if outdated and any(outdated.get(tag, 0) > base for tag in dated.prints):
+            return True
+        return any(hard.get(tag, 0) > base for tag in dated.prints)
 
     def begin(self, state: State) -> None:
         """Start over with another history, or with one whose past was trimmed away."""
