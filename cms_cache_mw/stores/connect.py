@@ -46,15 +46,8 @@ def pooled(url: str, *, timeout: float, connect_timeout: float, connections: int
     from redis.asyncio.retry import Retry  # noqa: PLC0415
     from redis.backoff import NoBackoff  # noqa: PLC0415
 
-    options: dict[str, Any] = {
-        "protocol": 2,
-        "max_connections": connections,
-        "timeout": timeout,
-        "socket_timeout": timeout,
-        "socket_connect_timeout": connect_timeout,
-        "retry": Retry(NoBackoff(), 0),
-    }
-    return Redis(connection_pool=BlockingConnectionPool.from_url(url, **options))
+    options = _options(timeout, connect_timeout, connections) | {"retry": Retry(NoBackoff(), 0)}
+    return Redis.from_pool(BlockingConnectionPool.from_url(url, **options))
 
 
 def threaded(url: str, *, timeout: float, connect_timeout: float, connections: int) -> Redis:
@@ -63,12 +56,17 @@ def threaded(url: str, *, timeout: float, connect_timeout: float, connections: i
     from redis.backoff import NoBackoff  # noqa: PLC0415
     from redis.retry import Retry  # noqa: PLC0415
 
-    options: dict[str, Any] = {
+    options = _options(timeout, connect_timeout, connections) | {"retry": Retry(NoBackoff(), 0)}
+    return Redis.from_pool(BlockingConnectionPool.from_url(url, **options))
+
+
+def _options(timeout: float, connect_timeout: float, connections: int) -> dict[str, Any]:
+    return {
         "protocol": 2,
         "max_connections": connections,
         "timeout": timeout,
         "socket_timeout": timeout,
         "socket_connect_timeout": connect_timeout,
-        "retry": Retry(NoBackoff(), 0),
+        # Telling the server who we are would double what a new connection takes.
+        "driver_info": None,
     }
-    return Redis(connection_pool=BlockingConnectionPool.from_url(url, **options))

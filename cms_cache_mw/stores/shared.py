@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 TIMEOUT: Final = 0.1
 """Seconds that a visitor's request ever waits for Redis."""
-CONNECTIONS: Final = 32
+CONNECTIONS: Final = 16
+"""More would not be faster: one process keeps some five of them busy."""
 
 Word: TypeAlias = str | bytes | int
 
@@ -34,6 +35,11 @@ class Shared:
         self._breaker = breaker
         self._refusal = ResponseError
         self._errors = (RedisError, OSError, TimeoutError)
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody is asked at the moment."""
+        return self._breaker.open
 
     async def get(self, name: str, within: float = TIMEOUT) -> bytes | None:
         """The value, or `None`; asked for `within` so many seconds."""
