@@ -4,46 +4,25 @@ from __future__ import annotations
 
 import atexit
 import os
-import threading
 import time
 import weakref
 from contextlib import contextmanager
 from importlib import import_module
-from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
-from blake3 import blake3
-
+from cms_cache_mw.assembly import Parts
 from cms_cache_mw.collecting import Collector, collecting, gather
 from cms_cache_mw.config import Config
-from cms_cache_mw.core.cookies import Cookies
-from cms_cache_mw.core.keys import Keys, family
-from cms_cache_mw.core.tags import all_print
 from cms_cache_mw.core.target import Target
 from cms_cache_mw.decorator import register, serving
-from cms_cache_mw.depot import Depot
-from cms_cache_mw.engine import Engine
-from cms_cache_mw.flight import Flights
-from cms_cache_mw.fragments import Fragments
-from cms_cache_mw.levels import Levels
-from cms_cache_mw.merging import Merging
-from cms_cache_mw.namespaces import NAMES, Namespace, Namespaces
-from cms_cache_mw.outdated import Outdated
-from cms_cache_mw.purge.worker import Worker
 from cms_cache_mw.purges import Purge, carried_out
-from cms_cache_mw.runtime import Runtime, drive, running_loop
-from cms_cache_mw.stores.eviction import LRU
-from cms_cache_mw.stores.guard import Breaker
-from cms_cache_mw.stores.memory import Budget, Memory
-from cms_cache_mw.stores.shared import LoopShared, ThreadShared
+from cms_cache_mw.runtime import drive, running_loop
 from cms_cache_mw.stores.ticker import boottime
-from cms_cache_mw.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-PURGED_BYTES = 150
-"""What the worker's memory of one purge costs."""
+    from cms_cache_mw.namespaces import Namespace
 
 
 class Cache:
@@ -58,9 +37,6 @@ class Cache:
     ) -> None:
         self.config = config or Config()
         self._now, self._wall = now, wall
-        self._looped: LoopShared | None
-        self._threaded: ThreadShared | None
-        self.worker: Worker
         if self.config.redis_url:
             # Importing it takes longer than the first request waits for a lease.
             import_module("redis.asyncio")
@@ -82,18 +58,20 @@ class Cache:
     ) -> Purge:
         """Make everything that depends on what is named unusable, and wait up to `wait` seconds until that is so everywhere.
 
-        A `soft` purge leaves it usable as stale for `grace` seconds, while one render replaces it. URLs are whole, or paths on `site`, or on any site. Raises `TargetError` for a target that cannot be meant; trouble
-        with Redis raises nothing and is told in the answer.
+        A `soft` purge leaves it usable as stale for `grace` seconds, while one render replaces it. URLs are
+        whole, or paths on `site`, or on any site. Raises `TargetError` for a target that cannot be meant; trouble with Redis
+        raises nothing and is told in the answer.
         """
         target = Target(tuple(tags), tuple(urls), tuple(prefixes), site, all)
         return await self.carry_out(target, soft=soft, grace=grace, wait=wait)
 
     async def carry_out(self, target: Target, *, soft: bool = False, grace: float = 60.0, wait: float = 10.0) -> Purge:
         """Purge a target, as `purge` does."""
+        keys = self.parts.keys
         return await carried_out(
             self.worker,
             self.runtime,
-            target.prints(self.keys.site_of, self.keys.sites, self.keys.query_of),
+            target.prints(keys.site_of, keys.sites, keys.query_of),
             kind="soft" if soft else "hard",
             grace=grace,
             patience=wait,
@@ -167,18 +145,18 @@ class Cache:
 
     def stats(self) -> dict[str, object]:
         """Counters, memory, purge clock and Redis of this worker, for JSON."""
-        state, now = self.worker.clock.state, self._now()
+        parts, state, now = self.parts, self.worker.clock.state, self._now()
         return {
             "pid": os.getpid(),
-            "answers": dict(self.tally.answers),
-            "bypass_cookies": dict(self.tally.cookies.most_common(20)),
+            "answers": dict(parts.tally.answers),
+            "bypass_cookies": dict(parts.tally.cookies.most_common(20)),
             "memory": {
-                "bytes": self.budget.used,
-                "max_bytes": self.budget.max_bytes,
-                "collecting_bytes": self.tally.collected,
+                "bytes": parts.budget.used,
+                "max_bytes": parts.budget.max_bytes,
+                "collecting_bytes": parts.tally.collected,
                 "namespaces": {
                     name: {"entries": memory.items, "bytes": memory.bytes, "evictions": memory.evictions}
-                    for name, memory in self.memories.items()
+                    for name, memory in parts.memories.items()
                 },
             },
             "clock": {
@@ -191,7 +169,7 @@ class Cache:
                 "trouble": self.worker.follower.trouble if self.worker.follower else "",
             },
             "flights": self.engine.flights.open,
-            "redis": {"breaker_open": self.breaker.open, "unreadable": self.engine.levels.depot.unreadable},
+            "redis": {"breaker_open": parts.breaker.open, "unreadable": parts.depot.unreadable},
         }
 
     def start(self) -> None:
@@ -202,10 +180,7 @@ class Cache:
         """Stop serving from the cache, leave the registry and give back threads and connections."""
         self.worker.stop()
         await self.runtime.finish()
-        for shared in (self._looped, self._threaded):
-            if shared:
-                await shared.close()
-        self._looped = self._threaded = None
+        await self.parts.second.close()
 
     def close(self) -> None:
         """Stop serving from the cache, leave the registry and end the threads; for synchronous callers and at exit."""
@@ -214,100 +189,10 @@ class Cache:
             drive(self.runtime.finish())
 
     def _assemble(self) -> None:
-        config, rules = self.config, self.config.rules()
-        self.keys = Keys(
-            cookies=None
-            if rules.literal_cookies
-            else Cookies(config.ignored_cookies, config.keyed_cookies, config.anonymous_cookies),
-            ignored_query=() if rules.literal_cookies else config.ignored_query,
-            sites=config.sites,
-            trusted=[ip_network(network) for network in config.trusted_proxies],
-        )
-        self.breaker = Breaker(self._now)
-        self.runtime = Runtime()
-        self.tally = Tally(config.max_memory_bytes // 4)
-        self._looped = self._threaded = None
-        self._lock = threading.Lock()
-        self.budget = Budget(config.max_memory_bytes, self._reserved)
-        self.memories = {
-            name: Memory(
-                LRU(),
-                self.budget,
-                max_items=config.max_items_per_type,
-                max_variants=rules.max_variants,
-                family=family if name == "rendered" else lambda _: None,
-            )
-            for name in NAMES
-        }
-        self.worker = Worker(
-            config.redis_url,
-            config.namespace,
-            everything=all_print(),
-            lease=config.lease_seconds,
-            identity=config.redis_identity,
-            reset=self._reset,
-            breaker=self.breaker,
-            now=self._now,
-        )
-        depot = Depot(
-            self.worker,
-            self._shared_level,
-            config.namespace,
-            secret=blake3(config.redis_secret.encode()).digest() if config.redis_secret else None,
-            now=self._now,
-            wall=self._wall,
-        )
-        flights, clock = Flights(), self.worker.clock
-        # Without Redis there is no other place for large bodies.
-        memory_body_bytes = config.memory_body_bytes if config.redis_url else config.max_body_bytes
-        levels = Levels(
-            self.memories["rendered"], depot, clock, rules, memory_body_bytes=memory_body_bytes, now=self._now
-        )
-        fragments = Fragments(
-            clock,
-            depot,
-            Merging(flights, self.runtime, clock, self._now),
-            self.tally,
-            memory_body_bytes=memory_body_bytes,
-            now=self._now,
-            spawn=self.runtime.spawn,
-        )
-        self.namespaces = Namespaces(fragments, self.memories, config.ttl_of)
+        self.parts = Parts(self.config, now=self._now, wall=self._wall)
+        self.engine, self.worker, self.runtime = self.parts.engine, self.parts.worker, self.parts.runtime
+        self.namespaces = self.parts.namespaces
         register(self.namespaces)
-        self.engine = Engine(
-            rules=rules,
-            keys=self.keys,
-            levels=levels,
-            worker=self.worker,
-            flights=flights,
-            runtime=self.runtime,
-            tally=self.tally,
-            outdated=Outdated(self.worker, self.runtime, self.keys, interval=rules.purge_interval, now=self._now),
-            now=self._now,
-            wall=self._wall,
-        )
-
-    def _reset(self) -> None:
-        for memory in self.memories.values():
-            memory.clear()
-
-    def _reserved(self) -> int:
-        """Bytes of the limit that are not for entries."""
-        return self.tally.collected + PURGED_BYTES * self.worker.clock.remembered
-
-    def _shared_level(self) -> LoopShared | ThreadShared | None:
-        """The second level as it can be used here: on a loop, or on a thread."""
-        url = self.config.redis_url
-        if url is None:
-            return None
-        if running_loop() is None:
-            with self._lock:
-                if self._threaded is None:
-                    self._threaded = ThreadShared(url, self.breaker)
-            return self._threaded
-        if self._looped is None or not self._looped.usable:
-            self._looped = LoopShared(url, self.breaker)
-        return self._looped
 
 
 def _forked(cache: weakref.ref[Cache]) -> Callable[[], None]:

@@ -103,9 +103,14 @@ class Depot:
             except StoreError as error:
                 log.debug("not removed from Redis: %s", error)
 
+    def takes(self, entry: Entry) -> bool:
+        """Whether there is any use in writing an entry: encoding it costs more than a hit."""
+        shared = self._shared()
+        return shared is not None and not shared.closed and entry.epoch != 0
+
     async def _put(self, name: str, data: bytes, entry: Entry) -> None:
         shared = self._shared()
-        if shared is None or not entry.epoch:
+        if shared is None:
             return
         ttl = max(SHORTEST, entry.remaining(self._now()) + entry.freshness.grace)
         try:

@@ -202,7 +202,7 @@ class Fragments:
         )
         if self._clock.check(entry, self.now()) in {None, Reason.UNSURE}:
             self._hold(order, entry)
-            if token.epoch:
+            if self._depot.takes(entry):
                 self._spawn(self._depot.write(*_named(order), entry))
         return entry
 

@@ -100,6 +100,8 @@ class Levels:
 
     async def share(self, key: Key, entry: Entry, names: tuple[bytes, ...]) -> None:
         """Write an entry to Redis; trouble there is nobody's here."""
+        if not self.depot.takes(entry):
+            return
         digest = key_digest(key, entry.variant)
         await self.depot.write(_name(entry.site, digest), digest, entry)
         if names:

@@ -87,7 +87,7 @@ def no_flight_left(monkeypatch: pytest.MonkeyPatch, no_task_left: None) -> Itera
             super().__init__()
             begun.append(self)
 
-    monkeypatch.setattr("cms_cache_mw.cache.Flights", Remembered)
+    monkeypatch.setattr("cms_cache_mw.assembly.Flights", Remembered)
     yield
     open_flights = sum(flights.open for flights in begun)
     if open_flights:

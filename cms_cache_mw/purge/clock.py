@@ -164,7 +164,10 @@ class Clock:
         outdated, hard, base = state.outdated, state.hard, dated.base
         if outdated and any(outdated.get(tag, 0) > base for tag in dated.prints):
             return True
-        return any(hard.get(tag, 0) > base for tag in dated.prints)
+        for tag in dated.prints:  # noqa: SIM110 - a generator takes twice as long
+            if hard.get(tag, 0) > base:
+                return True
+        return False
 
     def begin(self, state: State) -> None:
         """Start over with another history, or with one whose past was trimmed away."""

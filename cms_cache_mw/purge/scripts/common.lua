@@ -11,9 +11,9 @@ end
 -- What this server is: differs after a restart, a failover, on another node. Nil where INFO does not tell.
 local function identity(mode)
   if mode ~= 'info' then return mode end
-  local server, replication = redis.pcall('INFO', 'server'), redis.pcall('INFO', 'replication')
-  if type(server) ~= 'string' or type(replication) ~= 'string' then return nil end
-  local run, history = after(server, 'run_id:'), after(replication, 'master_replid:')
+  local told = redis.pcall('INFO', 'server', 'replication')
+  if type(told) ~= 'string' then return nil end
+  local run, history = after(told, 'run_id:'), after(told, 'master_replid:')
   return run and history and run .. ':' .. history
 end
 

@@ -1,0 +1,153 @@
+"""Puts the parts of a cache together; the one module that names concrete classes."""
+
+from __future__ import annotations
+
+import threading
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Final
+
+from blake3 import blake3
+
+from cms_cache_mw.core.cookies import Cookies
+from cms_cache_mw.core.keys import Keys, family
+from cms_cache_mw.core.tags import all_print
+from cms_cache_mw.depot import Depot
+from cms_cache_mw.engine import Engine
+from cms_cache_mw.flight import Flights
+from cms_cache_mw.fragments import Fragments
+from cms_cache_mw.levels import Levels
+from cms_cache_mw.merging import Merging
+from cms_cache_mw.namespaces import NAMES, Namespaces
+from cms_cache_mw.outdated import Outdated
+from cms_cache_mw.purge.worker import Worker
+from cms_cache_mw.runtime import Runtime, running_loop
+from cms_cache_mw.stores.eviction import LRU
+from cms_cache_mw.stores.guard import Breaker
+from cms_cache_mw.stores.memory import Budget, Memory
+from cms_cache_mw.stores.shared import LoopShared, ThreadShared
+from cms_cache_mw.tally import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cms_cache_mw.config import Config
+    from cms_cache_mw.core.rules import Rules
+
+PURGED_BYTES: Final = 150
+"""What the worker's memory of one purge costs."""
+
+
+class Second:
+    """The second level as it can be used where it is asked for: on a loop, or on a thread; nothing without a URL."""
+
+    def __init__(self, url: str | None, breaker: Breaker) -> None:
+        self._url, self._breaker = url, breaker
+        self._looped: LoopShared | None = None
+        self._threaded: ThreadShared | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self) -> LoopShared | ThreadShared | None:
+        """The store for this thread."""
+        if self._url is None:
+            return None
+        if running_loop() is None:
+            with self._lock:
+                if self._threaded is None:
+                    self._threaded = ThreadShared(self._url, self._breaker)
+            return self._threaded
+        if self._looped is None or not self._looped.usable:
+            self._looped = LoopShared(self._url, self._breaker)
+        return self._looped
+
+    async def close(self) -> None:
+        """Give back the connections of this loop and of the threads."""
+        if self._looped and running_loop() and self._looped.usable:
+            await self._looped.close()
+        if self._threaded:
+            await self._threaded.close()
+        self._looped = self._threaded = None
+
+
+class Parts:
+    """One cache's parts, joined. `now` and `wall` are its clocks."""
+
+    def __init__(self, config: Config, *, now: Callable[[], float], wall: Callable[[], float]) -> None:
+        rules = config.rules()
+        self.keys = _keys(config, rules)
+        self.breaker = Breaker(now)
+        self.runtime = Runtime()
+        self.tally = Tally(config.max_memory_bytes // 4)
+        self.second = Second(config.redis_url, self.breaker)
+        self.budget = Budget(config.max_memory_bytes, self._reserved)
+        self.memories = {name: self._memory(name, config, rules) for name in NAMES}
+        self.worker = Worker(
+            config.redis_url,
+            config.namespace,
+            everything=all_print(),
+            lease=config.lease_seconds,
+            identity=config.redis_identity,
+            reset=self._reset,
+            breaker=self.breaker,
+            now=now,
+        )
+        secret = blake3(config.redis_secret.encode()).digest() if config.redis_secret else None
+        self.depot = Depot(self.worker, self.second, config.namespace, secret=secret, now=now, wall=wall)
+        self._join(config, rules, now, wall)
+
+    def _join(self, config: Config, rules: Rules, now: Callable[[], float], wall: Callable[[], float]) -> None:
+        flights, clock = Flights(), self.worker.clock
+        # Without Redis there is no other place for large bodies.
+        memory_body_bytes = config.memory_body_bytes if config.redis_url else config.max_body_bytes
+        levels = Levels(
+            self.memories["rendered"], self.depot, clock, rules, memory_body_bytes=memory_body_bytes, now=now
+        )
+        fragments = Fragments(
+            clock,
+            self.depot,
+            Merging(flights, self.runtime, clock, now),
+            self.tally,
+            memory_body_bytes=memory_body_bytes,
+            now=now,
+            spawn=self.runtime.spawn,
+        )
+        self.namespaces = Namespaces(fragments, self.memories, config.ttl_of)
+        self.engine = Engine(
+            rules=rules,
+            keys=self.keys,
+            levels=levels,
+            worker=self.worker,
+            flights=flights,
+            runtime=self.runtime,
+            tally=self.tally,
+            outdated=Outdated(self.worker, self.runtime, self.keys, interval=rules.purge_interval, now=now),
+            now=now,
+            wall=wall,
+        )
+
+    def _memory(self, name: str, config: Config, rules: Rules) -> Memory:
+        return Memory(
+            LRU(),
+            self.budget,
+            max_items=config.max_items_per_type,
+            max_variants=rules.max_variants,
+            family=family if name == "rendered" else lambda _: None,
+        )
+
+    def _reset(self) -> None:
+        for memory in self.memories.values():
+            memory.clear()
+
+    def _reserved(self) -> int:
+        """Bytes of the limit that are not for entries."""
+        return self.tally.collected + PURGED_BYTES * self.worker.clock.remembered
+
+
+def _keys(config: Config, rules: Rules) -> Keys:
+    if rules.literal_cookies:
+        return Keys(cookies=None, ignored_query=(), sites=config.sites)
+    return Keys(
+        cookies=Cookies(config.ignored_cookies, config.keyed_cookies, config.anonymous_cookies),
+        ignored_query=config.ignored_query,
+        sites=config.sites,
+        trusted=[ip_network(network) for network in config.trusted_proxies],
+    )
