@@ -42,6 +42,8 @@ class Config:
     """Authenticates what is stored in Redis (keyed BLAKE3)."""
     redis_identity: Literal["info", "none"] = "info"
     """How a replaced Redis is recognised; `none` for services that refuse INFO, which detects less."""
+    wait_replicas: int = 0
+    """Replicas of Redis that have to confirm a purge before it counts as recorded."""
     namespace: str = "cms"
     """Prefix of all keys in Redis; caches with the same one share entries and purges."""
     sites: dict[str, str] = field(default_factory=dict)
@@ -73,6 +75,12 @@ class Config:
 
     lease_seconds: float = 3.0
     """How long a worker may serve from its cache after its last proof of being up to date; the same in all workers."""
+    on_unsure: Literal["bypass", "serve"] = "bypass"
+    """What a worker without a lease does: render, or go on serving what it has for up to `unsure_max` seconds."""
+    unsure_max: float | None = None
+    """With `on_unsure="serve"`: so much longer does a purge wait for a worker that falls silent."""
+    settle: float = 0.0
+    """How far behind the application's database replicas may be: what is rendered that soon after a purge is not stored."""
 
     admin_path: str = "/_cache"
     admin_tokens: dict[str, str] = field(default_factory=dict, repr=False)
@@ -88,6 +96,7 @@ class Config:
         self._check_names()
         self._check_sites()
         self._check_redis()
+        self._check_unsure()
         self._check_admin()
 
     @classmethod
@@ -145,6 +154,8 @@ class Config:
         _between("max_body_bytes", self.max_body_bytes, 1, self.max_memory_bytes, "max_memory_mb")
         _between("memory_body_bytes", self.memory_body_bytes, 0, self.max_memory_bytes, "max_memory_mb")
         _between("lease_seconds", self.lease_seconds, 0.2, 60)
+        _between("settle", self.settle, 0, 600)
+        _between("wait_replicas", self.wait_replicas, 0, 16)
         for status in self.store_statuses:
             if status not in {200, 203, 204, 300, 301, 302, 303, 307, 308, 404, 410}:
                 raise ConfigError(
@@ -184,6 +195,13 @@ class Config:
             )
         if self.redis_secret is not None and len(self.redis_secret) < 16:  # noqa: PLR2004
             raise ConfigError("redis_secret=…: at least 16 characters")
+
+    def _check_unsure(self) -> None:
+        if self.on_unsure == "serve" and self.unsure_max is None:
+            raise ConfigError("unsure_max=None: on_unsure='serve' needs a number of seconds, such as 60")
+        if self.on_unsure == "bypass" and self.unsure_max is not None:
+            raise ConfigError(f"unsure_max={self.unsure_max:g}: it says how long to serve, with on_unsure='serve'")
+        _between("unsure_max", self.unsure_max or 0, 0, 86_400)
 
     def _check_admin(self) -> None:
         if not self.admin_path.startswith("/") or len(self.admin_path) < 2 or self.admin_path.endswith("/"):  # noqa: PLR2004
