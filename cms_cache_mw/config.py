@@ -6,13 +6,15 @@ import os
 import re
 from dataclasses import dataclass, field, fields, replace
 from ipaddress import ip_network
+from itertools import combinations
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Final, Literal, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from cms_cache_mw.core import cookies, keys
 from cms_cache_mw.core.rules import CMS, RFC, Rules
+from cms_cache_mw.stores.connect import understood
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +26,13 @@ DEFAULT_TTL: Final = 300.0
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 _TOKEN = re.compile(r"[!-~]{8,512}\Z")
 _FIELD = re.compile(r"[a-z0-9-]{1,64}\Z")
+_HOST = re.compile(r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?\Z")
+_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+\Z")
+_SECRET: Final = frozenset({"redis_url", "redis_secret", "admin_token", "admin_tokens"})
+"""Options whose value no error shows."""
+_CLASSES: Final = ("ignored_cookies", "keyed_cookies", "anonymous_cookies")
 _PATTERN = re.compile(r"[!#$%&'+.^_`|~0-9A-Za-z-]+\*?\Z")
+_PARAMETER = re.compile(r"[A-Za-z0-9%+.~_\[\]-]+\*?\Z")
 _LARGEST_MB: Final = 1_048_576
 
 
@@ -82,11 +90,20 @@ class Config:
     settle: float = 0.0
     """How far behind the application's database replicas may be: what is rendered that soon after a purge is not stored."""
 
+    origin_concurrency: int | None = None
+    """Renders of pages that one process asks the application for at once; `None` is as many as come."""
+
     admin_path: str = "/_cache"
     admin_tokens: dict[str, str] = field(default_factory=dict, repr=False)
     """Name to token. Without any there are no admin endpoints."""
     admin_token: str | None = field(default=None, repr=False)
     """Short for one token named `admin`."""
+
+    def __new__(cls, *_: object, **options: object) -> Self:
+        """Refuse a name that is no option, such as a misspelled one."""
+        for name in options:
+            _known(name, name)
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         """Check every option, alone and together."""
@@ -94,6 +111,7 @@ class Config:
             object.__setattr__(self, name, _typed(name, getattr(self, name), hint))
         self._check_numbers()
         self._check_names()
+        self._check_cookies()
         self._check_sites()
         self._check_redis()
         self._check_unsure()
@@ -110,9 +128,8 @@ class Config:
             if not variable.startswith(PREFIX):
                 continue
             name = variable.removeprefix(PREFIX).lower()
-            if name not in _HINTS:
-                raise ConfigError(f"{variable}: there is no option {name!r}; the options are {', '.join(_HINTS)}")
-            found[name] = _parsed(variable, text, _HINTS[name])
+            _known(variable, name)
+            found[name] = _parsed(variable, name, text)
         return cls(**(found | options))
 
     @property
@@ -156,6 +173,8 @@ class Config:
         _between("lease_seconds", self.lease_seconds, 0.2, 60)
         _between("settle", self.settle, 0, 600)
         _between("wait_replicas", self.wait_replicas, 0, 16)
+        if self.origin_concurrency is not None:
+            _between("origin_concurrency", self.origin_concurrency, 1, 10_000)
         for status in self.store_statuses:
             if status not in {200, 203, 204, 300, 301, 302, 303, 307, 308, 404, 410}:
                 raise ConfigError(
@@ -168,14 +187,24 @@ class Config:
         for name in self.tag_headers:
             if not _FIELD.match(name.lower()):
                 raise ConfigError(f"tag_headers={name!r}: a header name such as 'cache-tag'")
-        for option in ("ignored_cookies", "keyed_cookies", "anonymous_cookies", "ignored_query"):
+        for name in self.ignored_query:
+            if not _PARAMETER.match(name):
+                raise ConfigError(f"ignored_query={name!r}: a parameter such as 'ref', or a prefix such as 'utm_*'")
+
+    def _check_cookies(self) -> None:
+        for option in _CLASSES:
             for name in getattr(self, option):
                 if not _PATTERN.match(name):
                     raise ConfigError(f"{option}={name!r}: a name such as 'currency', or a prefix such as '_ga_*'")
+        for winner, loser in combinations(_CLASSES, 2):
+            taken = re.compile(cookies.alternatives(getattr(self, winner)))
+            for name in getattr(self, loser):
+                if taken.fullmatch(name.removesuffix("*").encode()):
+                    raise ConfigError(f"{loser}={name!r}: {winner} has it already; a cookie belongs to one class")
 
     def _check_sites(self) -> None:
         for host, site in self.sites.items():
-            if not host or any(char in host for char in "/ \t"):
+            if not _HOST.match(host):
                 raise ConfigError(
                     f"sites={host!r}: a host such as 'www.example.org' or 'localhost:8000', without scheme"
                 )
@@ -188,10 +217,9 @@ class Config:
                 raise ConfigError(f"trusted_proxies={network!r}: a network such as '10.0.0.0/8' ({error})") from None
 
     def _check_redis(self) -> None:
-        if self.redis_url is not None and not self.redis_url.startswith(("redis://", "rediss://", "unix://")):
-            scheme = self.redis_url.partition("://")[0]
+        if self.redis_url is not None and not understood(self.redis_url):
             raise ConfigError(
-                f"redis_url={scheme + '://…'!r}: a URL such as redis://host:6379/0, rediss://… or unix:///path"
+                "redis_url=…: a URL such as redis://user:password@host:6379/0, rediss://… or unix:///path"
             )
         if self.redis_secret is not None and len(self.redis_secret) < 16:  # noqa: PLR2004
             raise ConfigError("redis_secret=…: at least 16 characters")
@@ -204,7 +232,7 @@ class Config:
         _between("unsure_max", self.unsure_max or 0, 0, 86_400)
 
     def _check_admin(self) -> None:
-        if not self.admin_path.startswith("/") or len(self.admin_path) < 2 or self.admin_path.endswith("/"):  # noqa: PLR2004
+        if not _PATH.match(self.admin_path):
             raise ConfigError(f"admin_path={self.admin_path!r}: a path such as '/_cache', without a slash at the end")
         if self.admin_token and "admin" in self.admin_tokens:
             raise ConfigError("admin_token and admin_tokens['admin']: the first is short for the second, give one")
@@ -220,6 +248,11 @@ _HINTS: Final[dict[str, Any]] = {
 }
 
 
+def _known(shown: str, name: str) -> None:
+    if name not in _HINTS:
+        raise ConfigError(f"{shown}: there is no option {name!r}; the options are {', '.join(_HINTS)}")
+
+
 def _typed(name: str, value: object, hint: Any) -> object:  # noqa: ANN401 - a type expression
     if isinstance(value, float) and not isfinite(value):
         raise ConfigError(f"{name}={value!r}: a finite number")
@@ -228,28 +261,47 @@ def _typed(name: str, value: object, hint: Any) -> object:  # noqa: ANN401 - a t
     try:
         return msgspec.convert(value, hint)
     except msgspec.ValidationError as error:
-        shown = "…" if "token" in name or "secret" in name or "url" in name else repr(value)
-        raise ConfigError(f"{name}={shown}: {error}") from None
+        raise _refused(name, name, value, error) from None
 
 
-def _parsed(variable: str, text: str, hint: Any) -> object:  # noqa: ANN401 - a type expression
+def _parsed(variable: str, name: str, text: str) -> object:
     """A variable's text as the type of its option."""
-    shape = str(hint)
+    hint = _HINTS[name]
+    kinds = {get_origin(kind) or kind for kind in (hint, *get_args(hint))}
     try:
-        if shape.startswith("tuple"):
+        if not text and type(None) in kinds:
+            return None
+        if tuple in kinds:
             parts = [part.strip() for part in text.split(",") if part.strip()]
             return msgspec.convert(tuple(parts), hint, strict=False)
-        if shape.startswith("dict"):
-            if text.lstrip().startswith("{"):
-                return msgspec.json.decode(text, type=hint)
-            pairs = (part.partition("=") for part in text.split(",") if part.strip())
-            return {key.strip(): value.strip() for key, _, value in pairs}
+        if dict in kinds and text.lstrip().startswith("{"):
+            return msgspec.json.decode(text, type=hint)
+        if dict in kinds and ("=" in text or get_origin(hint) is dict):
+            pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+            if not all(equals for _, equals, _ in pairs):
+                raise msgspec.ValidationError("pairs such as name=value, separated by commas, or a JSON object")
+            return msgspec.convert({key.strip(): value.strip() for key, _, value in pairs}, hint, strict=False)
         return msgspec.convert(text, hint, strict=False)
     except msgspec.MsgspecError as error:
-        raise ConfigError(f"{variable}={text!r}: {error}") from None
+        raise _refused(variable, name, text, error) from None
+
+
+def _refused(shown: str, name: str, value: object, error: Exception) -> ConfigError:
+    """An error about a value of the wrong type, which says what would be right."""
+    said = str(error)
+    if said.startswith("Invalid enum value"):
+        said = f"one of {', '.join(_words(_HINTS[name]))}"
+    return ConfigError(f"{shown}={'…' if name in _SECRET else repr(value)}: {said}")
+
+
+def _words(hint: Any) -> list[str]:  # noqa: ANN401 - a type expression
+    """The words that a type accepts."""
+    if get_origin(hint) is Literal:
+        return list(get_args(hint))
+    return [word for part in get_args(hint) for word in _words(part)]
 
 
 def _between(name: str, value: float, low: float, high: float, what: str = "") -> None:
     if not low <= value <= high:
-        limit = f"{high:g}" + (f", which is {what}" if what else "")
-        raise ConfigError(f"{name}={value!r}: between {low:g} and {limit}")
+        limit = f"{high:,}".replace(",", "_") + (f", which is {what}" if what else "")
+        raise ConfigError(f"{name}={value!r}: between {low} and {limit}")

@@ -6,22 +6,25 @@ redis-py is imported when the first connection is made: it takes longer to impor
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from redis import Redis
     from redis.asyncio import Redis as AsyncRedis
 
-SCHEMES = ("redis", "rediss", "unix")
 
+def understood(url: str) -> bool:
+    """Whether connections can be made by a URL: its scheme, port, database and options are all known."""
+    from redis import ConnectionPool, RedisError  # noqa: PLC0415
 
-def shown(url: str) -> str:
-    """A Redis URL without its password, for logs and errors."""
-    parts = urlsplit(url)
-    if "@" not in parts.netloc:
-        return url
-    user, _, host = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:***@{host}"))
+    try:
+        parts = urlsplit(url)
+        ConnectionPool.from_url(url, driver_info=None).make_connection()
+    except (ValueError, TypeError, AttributeError, RedisError):
+        return False
+    if parts.scheme == "unix":
+        return len(parts.path) > 1
+    return parts.path.removeprefix("/").isdigit() or parts.path in {"", "/"}
 
 
 def blocking(url: str, *, timeout: float, connect_timeout: float) -> Redis:
