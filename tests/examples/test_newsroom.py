@@ -712,7 +712,7 @@ async def place_block(site: Site) -> httpx.Response:
 
 async def move_page(site: Site) -> httpx.Response:
     """Give a page another address and section."""
-    return await site.edit(f"/edit/page/{site.page('text/textwrap')}", slug="wrapping", parent=str(site.page("data/")))
+    return await site.edit(f"/edit/page/{site.page('text/textwrap')}", slug="sets", parent=str(site.page("data/")))
 
 
 async def move_section(site: Site) -> httpx.Response:
@@ -728,13 +728,14 @@ async def unpublish_page(site: Site) -> httpx.Response:
 async def create_page(site: Site) -> httpx.Response:
     """Write a new page, newer than all others."""
     return await site.edit(
-        "/edit/page/new", title="Brand new", slug="brand-new", parent=str(site.page("text/")), date="2099-01-01"
+        "/edit/page/new", title="Brand new", slug="StringIO", parent=str(site.page("text/")), date="2099-01-01"
     )
 
 
 EDITS = (edit_block, edit_nested_block, edit_menu, edit_template, edit_translation, edit_page, place_block, move_page,
          move_section, unpublish_page, create_page)  # fmt: skip
 SAMPLE = """SELECT site, path FROM page WHERE template <> 'article' OR path LIKE 'text/%' OR id % 16 = 0
+    OR id IN (SELECT page FROM related JOIN page AS text ON other = text.id WHERE text.path LIKE 'text/%')
     OR id IN (SELECT page FROM placement WHERE block IN ('notice', 'contact') AND page % 3 = 0)"""
 
 
@@ -762,8 +763,13 @@ async def before(site: Site) -> dict[str, tuple[str, set[str]]]:
             for language in ("en", "de")
         ]
         addresses += [f"{NEWSROOM}/{path}" for path in ("sitemap.xml", "en/feed.xml", "de/feed.xml")]
-        addresses += [f"{NEWSROOM}/{language}/search?q=textwrap+changed" for language in ("en", "de")]
-        addresses += [f"{NEWSROOM}/en/{path}" for path in ("search?q=wrapping", "network/urllib2", "data/?page=2")]
+        addresses += [
+            f"{NEWSROOM}/{language}/search?q={word}+test" for language, word in (("en", "changed"), ("de", "geändert"))
+        ]
+        addresses += [
+            f"{NEWSROOM}/en/{path}"
+            for path in ("search?q=sets", "network/urllib2", "data/?page=2", "data/sets", "text/StringIO")
+        ]
         SEEN.update(await crawl(site, addresses))
     return SEEN
 
@@ -791,6 +797,20 @@ async def test_what_an_edit_changes_it_purges(
     assert changed <= gone
     if edit in {edit_block, edit_nested_block, edit_menu, edit_template}:
         assert changed == gone
+
+
+async def test_a_page_waits_for_those_it_recommends(site: Site) -> None:
+    """A page that recommends a draft depends on it already: when the draft is published, the page changes."""
+    number = site.page("text/textwrap")
+    (recommending,) = site.query("SELECT path FROM page JOIN related ON page = id WHERE other = ? LIMIT 1", number)[0]
+    await site.sign_in()
+    await unpublish_page(site)
+    (without,) = (await crawl(site, [f"{NEWSROOM}/en/{recommending}"])).values()
+    await site.edit(f"/edit/page/{number}", published="1")
+    (with_it,) = (await crawl(site, [f"{NEWSROOM}/en/{recommending}"])).values()
+    assert "Text wrapping and filling" not in without[0]
+    assert "Text wrapping and filling" in with_it[0]
+    assert without[1] & set(site.purges.calls[-1])
 
 
 async def test_each_rule_purges_what_it_says(site: Site) -> None:
@@ -837,17 +857,17 @@ async def test_a_new_page_is_everywhere_it_belongs(site: Site) -> None:
     """A new page has an address, is listed, found, fed and mapped, in both languages; a draft is nowhere."""
     await site.sign_in()
     answer = await create_page(site)
-    places = {"/en/text/brand-new", "/de/text/brand-new"}
+    places = {"/en/text/StringIO", "/de/text/StringIO"}
     shown = ["/en/text/", "/en/", "/en/search?q=brand", "/en/feed.xml", "/sitemap.xml"]
     for place in places:
         assert "Brand new" in await site.html(place)
     for address in shown:
-        assert "/text/brand-new" in await site.html(address)
+        assert "/text/StringIO" in await site.html(address)
     await site.edit(answer.headers["location"], published="")
     for place in places:
         assert (await site.get(place)).status_code == 404
     for address in shown:
-        assert "/text/brand-new" not in await site.html(address)
+        assert "/text/StringIO" not in await site.html(address)
 
 
 @pytest.mark.parametrize(

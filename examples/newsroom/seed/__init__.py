@@ -22,7 +22,7 @@ from examples.newsroom.rendering import EDITABLE, shipped
 from examples.newsroom.richtext import clean
 from examples.newsroom.seed import articles, library
 from examples.newsroom.seed.articles import Article, Story
-from examples.newsroom.seed.blocks import BLOCKS, BY_SECTION, NOTICE_PAGES, REDIRECTS
+from examples.newsroom.seed.blocks import BLOCKS, BY_SECTION, NOTICE_PAGES, ON_SECTIONS, REDIRECTS
 from examples.newsroom.seed.sections import DOCS, NEWSROOM, Section, section_of
 from examples.newsroom.seed.wording import HEADLINES
 
@@ -150,23 +150,23 @@ def _furnish(db: sqlite3.Connection) -> None:
 
 def _fill(db: sqlite3.Connection, site: str, sections: tuple[Section, ...], stories: list[Article]) -> None:
     days = _days(stories)
+    pages: list[int] = []
     front = _page(db, NewPage(site, None, "", "", "landing", NEWEST, FRONT[site]))
     _place(db, front, "latest", "contact")
     for section in sections:
         texts = {code: Story(section.titles[code], section.teasers[code], "") for code in LANGUAGES}
         shelf = _page(db, NewPage(site, front, section.slug, f"{section.slug}/", "section", NEWEST, texts))
-        _place(db, shelf, "latest")
-        pages = []
+        _place(db, shelf, *ON_SECTIONS.get(section.slug, ("latest",)))
         for story in [story for story in stories if story.section == section.slug]:
             path = f"{section.slug}/{story.slug}"
             story_texts = {"en": story.en, "de": story.de}
             leaf = NewPage(site, shelf, story.slug, path, "article", days[story.slug], story_texts)
             pages.append(_page(db, leaf))
             _place(db, pages[-1], *BY_SECTION.get(section.slug, ()))
-        for number, page in enumerate(pages):
-            others = [pages[(number + step) % len(pages)] for step in (1, 2, 3)]
-            rows = [(page, other, position) for position, other in enumerate(others) if other != page]
-            db.executemany("INSERT OR IGNORE INTO related VALUES (?, ?, ?)", rows)
+    # Each recommends the next three, so that the last of a section lead on to another.
+    for number, page in enumerate(pages):
+        rows = [(page, pages[(number + step) % len(pages)], step) for step in (1, 2, 3)]
+        db.executemany("INSERT INTO related VALUES (?, ?, ?)", rows)
 
 
 def _page(db: sqlite3.Connection, page: NewPage) -> int:

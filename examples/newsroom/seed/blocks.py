@@ -126,6 +126,9 @@ BY_SECTION = {
     "model": ("reference",),
 }
 
+# Which blocks the sections themselves carry, where it is not the latest articles.
+ON_SECTIONS = {"data": ("numbers",), "network": ("safety", "contact"), "exceptions": ("reference",)}
+
 # Addresses of Python 2, and of an older arrangement of the site.
 REDIRECTS = {
     "text/StringIO": "files/io",
