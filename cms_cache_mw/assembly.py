@@ -13,14 +13,17 @@ from cms_cache_mw.core.keys import Keys, family
 from cms_cache_mw.core.tags import all_print
 from cms_cache_mw.depot import Depot
 from cms_cache_mw.engine import Engine
+from cms_cache_mw.fill import FillLocks
 from cms_cache_mw.flight import Flights
 from cms_cache_mw.fragments import Fragments
 from cms_cache_mw.levels import Levels
 from cms_cache_mw.merging import Merging
 from cms_cache_mw.namespaces import NAMES, Namespaces
+from cms_cache_mw.origin import Origin
 from cms_cache_mw.outdated import Outdated
 from cms_cache_mw.purge.worker import Worker
 from cms_cache_mw.runtime import Runtime, running_loop
+from cms_cache_mw.slots import Slots
 from cms_cache_mw.stores.eviction import LRU
 from cms_cache_mw.stores.guard import Breaker
 from cms_cache_mw.stores.memory import Budget, Memory
@@ -78,6 +81,8 @@ class Parts:
         self.runtime = Runtime()
         self.tally = Tally(config.max_memory_bytes // 4)
         self.second = Second(config.redis_url, self.breaker)
+        locks = FillLocks(self.second, self.runtime, config.namespace, now)
+        self.origin = Origin(Slots(config.origin_concurrency), locks, self.runtime, now)
         self.budget = Budget(config.max_memory_bytes, self._reserved)
         self.memories = {name: self._memory(name, config, rules) for name in NAMES}
         self.worker = Worker(
@@ -90,6 +95,7 @@ class Parts:
             identity=config.redis_identity,
             wait_replicas=config.wait_replicas,
             reset=self._reset,
+            tend=locks.extend,
             breaker=self.breaker,
             now=now,
         )
@@ -122,6 +128,7 @@ class Parts:
             flights=flights,
             runtime=self.runtime,
             tally=self.tally,
+            origin=self.origin,
             outdated=Outdated(self.worker, self.runtime, self.keys, interval=rules.purge_interval, now=now),
             now=now,
             wall=wall,

@@ -15,8 +15,10 @@ from cms_cache_mw.collecting import Collector, collecting, gather
 from cms_cache_mw.config import Config
 from cms_cache_mw.core.target import Target
 from cms_cache_mw.decorator import register, serving
-from cms_cache_mw.purges import Purge, carried_out
+from cms_cache_mw.hold import Hold
+from cms_cache_mw.purges import Purge, carried_out, stands
 from cms_cache_mw.runtime import drive, running_loop
+from cms_cache_mw.siblings import notice
 from cms_cache_mw.stores.ticker import boottime
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class Cache:
     ) -> None:
         self.config = config or Config()
         self._now, self._wall = now, wall
+        self._noticed = False
         if self.config.redis_url:
             # Importing it takes longer than the first request waits for a lease.
             import_module("redis.asyncio")
@@ -65,18 +68,53 @@ class Cache:
         target = Target(tuple(tags), tuple(urls), tuple(prefixes), site, all)
         return await self.carry_out(target, soft=soft, grace=grace, wait=wait)
 
-    async def carry_out(self, target: Target, *, soft: bool = False, grace: float = 60.0, wait: float = 10.0) -> Purge:
-        """Purge a target, as `purge` does."""
-        keys = self.parts.keys
+    def purge_sync(
+        self,
+        *,
+        tags: Iterable[str] = (),
+        urls: Iterable[str] = (),
+        prefixes: Iterable[str] = (),
+        site: str = "",
+        all: bool = False,  # noqa: A002 - the contract's word
+        soft: bool = False,
+        grace: float = 60.0,
+        wait: float = 1.0,
+    ) -> Purge:
+        """`purge` for synchronous callers: scripts, and functions that run on commit. `RuntimeError` on a running loop's thread."""
+        target = Target(tuple(tags), tuple(urls), tuple(prefixes), site, all)
+        return self.carry_out_sync(target, soft=soft, grace=grace, wait=wait)
+
+    def hold(self, *, wait: float = 1.0) -> Hold:
+        """Purges to be made when a transaction commits: `async with cache.hold() as held: held.purge(tags=[…])`."""
+        return Hold(self, wait)
+
+    async def carry_out(self, *targets: Target, soft: bool = False, grace: float = 60.0, wait: float = 10.0) -> Purge:
+        """Purge targets, under one number."""
         return await carried_out(
             self.worker,
             self.runtime,
-            target.prints(keys.site_of, keys.sites, keys.query_of),
+            frozenset[int]().union(*map(self.prints, targets)),
             kind="soft" if soft else "hard",
             grace=grace,
+            names=[name for target in targets for name in target.names],
             patience=wait,
             now=self._now,
         )
+
+    def carry_out_sync(self, *targets: Target, soft: bool = False, grace: float = 60.0, wait: float = 1.0) -> Purge:
+        """The same for synchronous callers."""
+        if running_loop():
+            raise RuntimeError("an event loop runs on this thread and would stand still: use `await cache.purge(…)`")
+        return drive(self.carry_out(*targets, soft=soft, grace=grace, wait=wait))
+
+    def prints(self, target: Target) -> frozenset[int]:
+        """The fingerprints of a target on this cache's sites; raises `TargetError`."""
+        keys = self.parts.keys
+        return target.prints(keys.site_of, keys.sites, keys.query_of)
+
+    async def standing(self, epoch: int, seq: int) -> Purge | None:
+        """Where a purge stands, whichever worker was asked for it; `None` where the clock knows of no such purge."""
+        return await stands(self.worker, self.parts.second(), epoch, seq)
 
     async def block_changed(self, id: str | int, *, wait: float = 10.0) -> Purge:  # noqa: A002 - the contract's word
         """A block was edited: its fragment and everything that shows it are purged, on whatever level it is contained."""
@@ -175,6 +213,10 @@ class Cache:
     def start(self) -> None:
         """Begin to follow the purge log; a cache that serves before that is called starts by itself."""
         self.worker.start()
+        if not self._noticed:
+            self._noticed = True
+            if self.config.redis_url is None:
+                notice(self.config.namespace)
 
     async def aclose(self) -> None:
         """Stop serving from the cache, leave the registry and give back threads and connections."""
@@ -200,6 +242,7 @@ def _forked(cache: weakref.ref[Cache]) -> Callable[[], None]:
 
     def start_over() -> None:
         if alive := cache():
+            alive._noticed = False  # noqa: SLF001 - the same
             alive._assemble()  # noqa: SLF001 - a function of this class in all but place
 
     return start_over

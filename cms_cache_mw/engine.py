@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 from cms_cache_mw.core import policy, vary
 from cms_cache_mw.core.answer import Answer, select
 from cms_cache_mw.core.invalidation import unsafe
-from cms_cache_mw.core.keys import Asked, Refused
+from cms_cache_mw.core.keys import Asked, Refused, key_digest
 from cms_cache_mw.core.policy import Bypass, Fetch, Refuse, Revalidate, Serve
 from cms_cache_mw.core.status import HIT_MEMORY, HIT_SHARED, Reason, append, refused, write
 from cms_cache_mw.encoding import better, gzipped
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from cms_cache_mw.core.rules import Rules
     from cms_cache_mw.flight import Flights, Place
     from cms_cache_mw.levels import Levels
+    from cms_cache_mw.origin import Origin
     from cms_cache_mw.purge.worker import Worker
     from cms_cache_mw.runtime import Runtime
     from cms_cache_mw.tally import Tally
@@ -78,12 +79,14 @@ class Engine:
         flights: Flights,
         runtime: Runtime,
         tally: Tally,
+        origin: Origin,
         outdated: Callable[[Request, Head], None],
         now: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
         self.rules, self.keys, self.levels, self.worker = rules, keys, levels, worker
         self.flights, self.runtime, self.tally, self.now, self.wall = flights, runtime, tally, now, wall
+        self.origin = origin
         self.outdated = outdated
         """Told of each answer to an unsafe request that was carried out."""
         self._waited = False
@@ -140,6 +143,8 @@ class Engine:
         """Hold an entry in memory now; encode it and write it to Redis without anybody waiting."""
         if self.levels.keep(key, entry, names):
             self.runtime.spawn(self._share(key, entry, names, encode=encode))
+        else:
+            self.origin.release(key)
 
     def passed(self, request: Request, head: Head) -> None:
         """Note the answer to a request that bypassed: it may have changed what is stored."""
@@ -162,13 +167,22 @@ class Engine:
         return answer
 
     def _refresher(self, asked: Asked, entry: Entry) -> Recorder | None:
-        """A recorder for the render that replaces a stale entry, unless one is on its way."""
+        """A recorder for the render that replaces a stale entry, unless one is on its way or the application is busy."""
+        left = self.origin.enter_now(asked.key)
+        if left is None:
+            return None
         boarding = self.flights.board((asked.key, entry.variant), self.now(), leased=True)
         if isinstance(boarding, Follow):
+            left(NOTHING)
             return None
+
+        def land(landing: Landing) -> None:
+            left(landing)
+            self.flights.leave(boarding.flight, landing)
+
         asked = self.keys.for_nobody(asked)
         wanted = replace(asked, request=replace(asked.request.without(_CONDITIONS), method="GET"))
-        return self._recorder(wanted, entry, Reason.STALE, partial(self.flights.leave, boarding.flight))
+        return self._recorder(wanted, entry, Reason.STALE, land)
 
     def _recorder(self, asked: Asked, entry: Entry | None, reason: Reason, land: Land | None) -> Recorder:
         """A recorder that asks the application about the entry if it can be asked, and else for a new one."""
@@ -186,18 +200,18 @@ class Engine:
         """The answer from Redis, else a recorder for this request; `land` is told what came of it."""
         asked, found = sought.asked, sought.found
         if found.reason is not Reason.SOFT_PURGED:
-            shared = await self.levels.fetched(asked, found.reason)
-            found = shared if shared.entry or not found.entry else found
-        now = self.now()
-        missed = found.reason if self.worker.clock.holds(now) else Reason.UNSURE
-        decision = policy.before(asked.request, found.entry, self.rules, now, missed=missed)
+            found = await self._looked_up(asked, found)
+        decision = self._judged(asked, found)
+        if isinstance(decision, Fetch) and land and self.worker.clock.holds(self.now()):
+            found = await self._brought(asked, found)
+            decision = self._judged(asked, found)
         match decision:
             case Serve():
                 if land:
                     land(Landing(decision.entry, shared=True))
-                return self.served(asked, found, decision, now)
+                return self.served(asked, found, decision, self.now())
             case Revalidate(reason=reason) | Fetch(reason=reason):
-                return self._recorder(asked, found.entry, reason, land)
+                return self._recorder(asked, found.entry, reason, await self.origin.enter(asked.key, land))
             case Bypass(reason=reason):
                 step: Step = Recorder(self, asked.request, reason)
             case Refuse(reason=reason):
@@ -209,10 +223,32 @@ class Engine:
             land(NOTHING)
         return step
 
+    async def _looked_up(self, asked: Asked, found: Found) -> Found:
+        shared = await self.levels.fetched(asked, found.reason)
+        return shared if shared.entry or not found.entry else found
+
+    def _judged(self, asked: Asked, found: Found) -> policy.Before:
+        now = self.now()
+        missed = found.reason if self.worker.clock.holds(now) else Reason.UNSURE
+        return policy.before(asked.request, found.entry, self.rules, now, missed=missed)
+
+    async def _brought(self, asked: Asked, found: Found) -> Found:
+        """What another worker renders meanwhile; what was found, once this one is to render it."""
+        brought = found
+
+        async def look() -> bool:
+            nonlocal brought
+            brought = await self._looked_up(asked, found)
+            return isinstance(self._judged(asked, brought), Serve)
+
+        mine = await self.origin.lock(asked.key, key_digest(asked.key, self.levels.variant(asked)), look)
+        return found if mine else brought
+
     async def _share(self, key: Key, entry: Entry, names: tuple[bytes, ...], *, encode: bool) -> None:
         if encode:
             await self._encode(key, entry, {b"gzip": gzipped})
         await self.levels.share(key, entry, names)
+        self.origin.release(key, stored=True)
 
     async def _encode(self, key: Key, entry: Entry, codings: Mapping[bytes, Callable[[bytes], bytes]]) -> None:
         """Give an entry more codings, each where it saves anything."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from cms_cache_mw.purge.ticket import Ticket
     from cms_cache_mw.purge.worker import Worker
     from cms_cache_mw.runtime import Runtime
+    from cms_cache_mw.stores.shared import Shared
 
 RECORDING: Final = 2.0
 """Seconds a call waits at most for its purge to be recorded."""
@@ -82,3 +83,25 @@ def reported(ticket: Ticket, worker: Worker, now: float, began: float | None = N
     early = "the purge clock is new: leases from before it have to end"
     detail = ticket.trouble or (waiting if ticket.settled else early)
     return Purge("recorded", ticket.seq, epoch, waited, worker.scope, certain_in, ticket.waiting_for, detail=detail)
+
+
+async def stands(worker: Worker, shared: Shared | None, epoch: int, seq: int) -> Purge | None:
+    """Where a purge stands by what Redis knows of it; `None` where it knows of no such purge.
+
+    Raises `StoreError` where Redis does not tell.
+    """
+    named = f"{epoch:016x}"
+    if shared is None:
+        state = worker.clock.state
+        known = epoch == state.epoch and 0 < seq <= state.pos
+        return Purge("done", seq, named, 0.0, worker.scope) if known else None
+    found = await worker.standing(shared, epoch, seq)
+    if found is None:
+        return None
+    done, settled, waiting = found
+    if done:
+        return Purge("done", seq, named, 0.0, worker.scope)
+    detail = "not every worker has acknowledged it yet"
+    if not settled:
+        detail = "the epoch is too new for acknowledgements to prove anything; ask again, or purge again and wait"
+    return Purge("recorded", seq, named, 0.0, worker.scope, waiting_for=waiting, detail=detail)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -75,6 +76,13 @@ class Runtime:
         except TimeoutError:
             return future.done()
         return True
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        if running_loop():
+            await asyncio.sleep(seconds)
+        else:
+            time.sleep(seconds)  # noqa: ASYNC251 - there is no loop to hold up
 
     async def aside(self, work: Callable[[], T], weight: int) -> T:
         """What `work` gives; from another thread where its `weight`, in bytes to go through, would hold up a loop."""

@@ -45,6 +45,12 @@ class Target:
     site: str = ""
     everything: bool = False
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is named, for people."""
+        site = (f"site {self.site}",) if self.site and not (self.urls or self.prefixes) else ()
+        return (*self.tags, *self.urls, *self.prefixes, *site, *(("everything",) if self.everything else ()))
+
     def prints(
         self,
         site_of: Callable[[str], str | None],

@@ -193,7 +193,6 @@ class Clock:
             elif entry.kind != "noop":
                 for tag in entry.prints:
                     state.hard[tag] = entry.seq
-                    state.outdated.pop(tag, None)
             state.tip = entry.nonce
             state.pos = entry.seq
         if state.outdated:

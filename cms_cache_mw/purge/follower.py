@@ -45,7 +45,8 @@ class Follower:
     """Keeps one worker's clock. `reset` is called, on the follower's thread, when what the worker holds became worthless.
 
     After the last proof of being up to date the worker may serve for `lease` seconds, and for `unsure` seconds more where a
-    site prefers that to rendering. `quiet` is called about once a minute by one of the workers, when nothing was purged.
+    site prefers that to rendering. `tend` is called after each exchange with Redis that succeeded, `quiet`
+    about once a minute by one of the workers, when nothing was purged.
     While `breaker` is open the thread also asks, in place of the visitors, whether the shared store answers again.
     """
 
@@ -57,6 +58,7 @@ class Follower:
         lease: float,
         unsure: float = 0.0,
         reset: Callable[[], None],
+        tend: Callable[[], None] = lambda: None,
         quiet: Callable[[], None] | None = None,
         breaker: Breaker | None = None,
         now: Callable[[], float] = boottime,
@@ -72,6 +74,7 @@ class Follower:
         """Purges that Redis had recorded at the last renewal and that are still to be applied."""
         self._connect, self._poll, self._lease = connect, lease / 3, lease + unsure
         self._reset, self._quiet, self._breaker, self._now, self._wall = reset, quiet, breaker, now, wall
+        self._tend = tend
         self._lag = 0.0
         self._entered = False
         self._known_since = 0.0
@@ -141,6 +144,7 @@ class Follower:
             self._turn(link)
             self._note_lease()
             self._probe(link)
+            self._tend()
             self._break_silence()
 
     def _look_around(self, link: Link) -> None:

@@ -83,6 +83,11 @@ def check_call(
     return _script("check"), _names(namespace), [f"{epoch:016x}", *known, base, prints]
 
 
+def standing_call(namespace: str, seq: int) -> tuple[str, list[str], list[str | bytes | int]]:
+    """Script, keys and arguments that ask where purge `seq` stands."""
+    return _script("standing"), _names(namespace), [seq]
+
+
 class Link:
     """One thread's way to the purge clock of a namespace. Durations are in seconds; `timeout` bounds each reply.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from cms_cache_mw.purge.barrier import Barrier
 from cms_cache_mw.purge.clock import Clock
 from cms_cache_mw.purge.follower import Follower
-from cms_cache_mw.purge.link import Link, check_call
+from cms_cache_mw.purge.link import Link, check_call, standing_call
 from cms_cache_mw.purge.local import LocalBarrier
 from cms_cache_mw.purge.wire import packed
 from cms_cache_mw.stores.ticker import boottime
@@ -35,7 +35,7 @@ class Worker:
     `lease` is how long it may serve from its cache after its last proof of being up to date, `unsure_max` how much longer
     where Redis is away: all purges wait for both together if a worker falls silent. `wait_replicas` replicas have to confirm
     a purge. `settle` is how far behind the application's database replicas may be. `reset` is called when all that memory
-    holds became worthless. Raises `RuntimeError` where threads cannot run beside the application.
+    holds became worthless, `tend` on the follower's thread after each exchange with Redis. Raises `RuntimeError` where threads cannot run beside the application.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class Worker:
         identity: Identity = "info",
         wait_replicas: int = 0,
         reset: Callable[[], None],
+        tend: Callable[[], None] = lambda: None,
         breaker: Breaker,
         now: Callable[[], float] = boottime,
     ) -> None:
@@ -64,7 +65,7 @@ class Worker:
         self._stopped = False
         self._url, self._namespace, self._identity, self._replicas = url, namespace, identity, wait_replicas
         self._everything, self._unsure, self._reset, self._breaker = everything, unsure_max, reset, breaker
-        self._now = now
+        self._tend, self._now = tend, now
         if url:
             _need_threads()
         else:
@@ -82,6 +83,7 @@ class Worker:
                     lease=self.lease,
                     unsure=self._unsure,
                     reset=self._reset,
+                    tend=self._tend,
                     quiet=self._try_purging,
                     breaker=self._breaker,
                     now=self._now,
@@ -115,6 +117,18 @@ class Worker:
         )
         found = await shared.run(script, keys, arguments, within)
         return int(found[1]) if isinstance(found, list) and found[0] == b"OK" else None
+
+    async def standing(self, shared: Shared, epoch: int, seq: int) -> tuple[bool, bool, tuple[str, ...]] | None:
+        """Whether a purge is done, whether acknowledgements prove that, and who has not acknowledged; `None` if it is unknown.
+
+        Raises `StoreError` where Redis does not tell.
+        """
+        script, keys, arguments = standing_call(self._namespace, seq)
+        found = await shared.run(script, keys, arguments)
+        if not isinstance(found, list) or found[0] != f"{epoch:016x}".encode() or not 0 < seq <= int(found[1]):
+            return None
+        settled = bool(found[2])
+        return settled and int(found[3]) >= seq, settled, tuple(name.decode() for name in found[4] if name[:1] != b"@")
 
     def link(self, timeout: float) -> Link:
         """A connection of its own to the purge clock, for one thread."""

@@ -50,6 +50,10 @@ class Shared:
         """Write a value that goes by itself after `ttl` seconds."""
         await self._ask(TIMEOUT, "SET", name, value, "PX", max(1, round(ttl * 1000)))
 
+    async def claim(self, name: str, owner: str, ttl: float) -> bool:
+        """Whether nobody else has a name, which is then the owner's for `ttl` seconds."""
+        return await self._ask(TIMEOUT, "SET", name, owner, "NX", "PX", max(1, round(ttl * 1000))) is not None
+
     async def delete(self, name: str) -> None:
         """Remove a value."""
         await self._ask(TIMEOUT, "DEL", name)

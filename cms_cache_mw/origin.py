@@ -1,0 +1,64 @@
+"""The way in to the application: how many renders it bears at once, and one worker of all for each page."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from cms_cache_mw.core.entry import Key
+    from cms_cache_mw.fill import FillLocks
+    from cms_cache_mw.flight import Landing
+    from cms_cache_mw.runtime import Runtime
+    from cms_cache_mw.slots import Slot, Slots
+
+LONG: Final = 60.0
+"""Seconds after which a queue for the application is looked at again."""
+
+
+class Origin:
+    """Admits renders. `now` counts seconds."""
+
+    def __init__(self, slots: Slots, locks: FillLocks, runtime: Runtime, now: Callable[[], float]) -> None:
+        self.slots, self._locks, self._runtime, self._now = slots, locks, runtime, now
+        self._filling: dict[Key, list[tuple[str, float]]] = {}
+
+    async def lock(self, key: Key, digest: bytes, look: Callable[[], Awaitable[bool]]) -> bool:
+        """Become the one worker that renders a page; false where another has brought it, which `look` has then found."""
+        name = await self._locks.take(digest)
+        if name is None:
+            name = await self._locks.wait(look, digest)
+        if name:
+            self._filling.setdefault(key, []).append((name, self._now()))
+        return name is not None
+
+    async def enter(self, key: Key, land: Callable[[Landing], None] | None) -> Callable[[Landing], None]:
+        """Wait until the application bears one more render; gives what is to be told once how it ended."""
+        slot = self.slots.take()
+        try:
+            while not await self._runtime.wait(slot.free, LONG):
+                pass
+        except BaseException:
+            self.slots.give_back(slot)
+            self.release(key)
+            raise
+        return partial(self._left, slot, key, land)
+
+    def enter_now(self, key: Key) -> Callable[[Landing], None] | None:
+        """The same for a render that nobody waits for: at once, or not at all."""
+        slot = self.slots.take_now()
+        return partial(self._left, slot, key, None) if slot else None
+
+    def release(self, key: Key, *, stored: bool = False) -> None:
+        """Let other workers render a page; to be called once it is in Redis, or is known not to come."""
+        for name, began in self._filling.pop(key, ()):
+            self._locks.release(name, self._now() - began if stored else 0.0)
+
+    def _left(self, slot: Slot, key: Key, land: Callable[[Landing], None] | None, landing: Landing) -> None:
+        self.slots.give_back(slot)
+        if landing.entry is None:
+            self.release(key)
+        if land:
+            land(landing)
