@@ -1,7 +1,8 @@
 """The newsroom behind the cache, live: `make demo`.
 
 This process stands outside and tidies up. All others are one process group below it, which ends when this process ends,
-however that comes about. The environment: PORT (default 8000; 0 for any free one), CHECK (set: leave after the tour).
+however that comes about. The environment: PORT (default 8000; 0 for any free one), CHECK=1 (leave after the tour, with its
+result), TOUR=0 (serve at once).
 """
 
 from __future__ import annotations
@@ -73,6 +74,13 @@ def wanted_port(environ: Mapping[str, str]) -> int:
     return int(text)
 
 
+def wanted_mode(environ: Mapping[str, str]) -> str:
+    """What is done once the site runs: `check` takes the tour and leaves, `show` takes it and serves, `serve` only serves."""
+    if environ.get("CHECK", "") not in {"", "0"}:
+        return "check"
+    return "serve" if environ.get("TOUR") == "0" else "show"
+
+
 def refused(port: int, error: OSError) -> str:
     """Why a port cannot be had, and what to do about it."""
     other = port + 1 if PORT <= port < 65535 else PORT + 1  # noqa: PLR2004 - the largest port
@@ -98,8 +106,14 @@ def main() -> int:
         return USAGE
     group = Group()
     with holder, tempfile.TemporaryDirectory(prefix="newsroom-", ignore_cleanup_errors=True) as folder:
-        mode = "check" if os.environ.get("CHECK", "") not in {"", "0"} else "serve"
-        command = [sys.executable, "-m", "examples.newsroom.tour", str(number_of(holder)), folder, mode]
+        command = [
+            sys.executable,
+            "-m",
+            "examples.newsroom.tour",
+            str(number_of(holder)),
+            folder,
+            wanted_mode(os.environ),
+        ]
         code = group.run(command)
         # Killed by a signal: as a shell would say it.
         return 128 - code if code < 0 else code

@@ -17,9 +17,9 @@ from examples.newsroom.editor import Editor, EditorError
 from examples.newsroom.tour.catalogue import Catalogue
 from examples.newsroom.tour.guide import Guide
 from examples.newsroom.tour.screen import Screen, duration
-from examples.newsroom.tour.stage import PASSWORD, WORKERS, Stage, StageError
+from examples.newsroom.tour.stage import PASSWORD, WORKERS, Process, Stage, StageError
 from examples.newsroom.tour.steps import PAGE, STEPS
-from examples.newsroom.tour.visitor import NoAnswerError, Worker, workers
+from examples.newsroom.tour.visitor import Worker, workers
 
 STARTING = 40.0
 
@@ -45,8 +45,8 @@ def end_with_parent(folder: Path) -> None:
     os.killpg(0, signal.SIGKILL)
 
 
-def opening(stage: Stage, screen: Screen) -> tuple[Catalogue, tuple[Worker, Worker]]:
-    """Start everything, saying what runs."""
+def furnished(stage: Stage, screen: Screen) -> Catalogue:
+    """Start Valkey and write the newsroom's pages, saying so."""
     screen.title("The newsroom, behind its cache", "cms_cache_mw")
     began = time.monotonic()
     stage.start_valkey()
@@ -59,9 +59,23 @@ def opening(stage: Stage, screen: Screen) -> tuple[Catalogue, tuple[Worker, Work
         f"{catalogue.pages} pages in two languages, {catalogue.blocks} blocks, {catalogue.templates} templates",
         time.monotonic() - began,
     )
+    return catalogue
+
+
+def opened(stage: Stage, screen: Screen) -> tuple[Process, tuple[Worker, Worker]]:
+    """Start the site, wait until both workers answer and say where it is to be found."""
     screen.passing("starting the site")
     began = time.monotonic()
-    first, second = found = both_workers(stage)
+    site = stage.start_site()
+    found: list[Worker] = []
+    for worker in workers(stage.port, WORKERS):
+        if worker:
+            found.append(worker)
+        elif site.ended or time.monotonic() > began + STARTING:
+            raise site.failure(f"has {len(found)} of {WORKERS} workers that answer on port {stage.port}")
+        else:
+            time.sleep(0.02)
+    first, second = found
     screen.started(f"Two workers: A is process {first.pid}, B is process {second.pid}", time.monotonic() - began)
     screen.facts([
         ("English", f"{stage.address}/en/"),
@@ -70,22 +84,7 @@ def opening(stage: Stage, screen: Screen) -> tuple[Catalogue, tuple[Worker, Work
         ("Editor", f"{stage.address}/edit  (editor, {PASSWORD})"),
         ("Admin token", stage.token),
     ])  # fmt: skip
-    return catalogue, found
-
-
-def both_workers(stage: Stage) -> tuple[Worker, Worker]:
-    """A connection to each worker of the site, once both answer."""
-    process = stage.start_site()
-    deadline = time.monotonic() + STARTING
-    found: list[Worker] = []
-    for worker in workers(stage.port, WORKERS):
-        if worker:
-            found.append(worker)
-        elif process.ended or time.monotonic() > deadline:
-            raise process.failure(f"has {len(found)} of {WORKERS} workers that answer on port {stage.port}")
-        else:
-            time.sleep(0.02)
-    return found[0], found[1]
+    return site, (first, second)
 
 
 def tour(guide: Guide) -> None:
@@ -114,43 +113,49 @@ def closing(guide: Guide, seconds: float) -> None:
         guide.screen.verdict(f"All {guide.claims} claims held, in {duration(seconds)}.", good=True)
 
 
-def main(port: int, folder: Path, *, check: bool) -> int:
-    """Start, tour, sum up and, unless it is only a check, serve until a signal; the exit code."""
+def serve(stage: Stage, site: Process, screen: Screen) -> NoReturn:
+    """Let the site run until a signal; where it ends by itself, StageError."""
+    screen.note(
+        "The site is yours. Look, edit, purge:",
+        "",
+        f"curl -sI {stage.address}{PAGE} | grep -i cache-status",
+        f"curl -X POST {stage.address}/_cache/purge -H 'Authorization: Bearer {stage.token}' \\",
+        '     -d \'{"tags": ["block:menu"]}\'',
+        "",
+        "Ctrl-C ends everything.",
+    )
+    while not site.ended:
+        time.sleep(0.2)
+    raise site.failure("ended by itself")
+
+
+def main(port: int, folder: Path, mode: str) -> int:
+    """Start, take the tour unless `mode` is serve, and serve until a signal unless it is check; the exit code."""
     interruption = Interruption()
     screen = Screen(sys.stdout)
     with Stage(port, folder) as stage:
         try:
-            catalogue, found = opening(stage, screen)
-            began = time.monotonic()
-            with Editor(stage.address) as editor:
-                guide = Guide(stage, found, editor, catalogue, screen)
-                tour(guide)
-            closing(guide, time.monotonic() - began)
-        except (StageError, NoAnswerError, EditorError) as trouble:
+            catalogue = furnished(stage, screen)
+            site, found = opened(stage, screen)
+            if mode != "serve":
+                began = time.monotonic()
+                with Editor(stage.address) as editor:
+                    guide = Guide(stage, found, editor, catalogue, screen)
+                    tour(guide)
+                closing(guide, time.monotonic() - began)
+                if mode == "check":
+                    return 1 if guide.broken else 0
+            for worker in found:
+                worker.visitor.close()
+            interruption.serving = True
+            serve(stage, site, screen)
+        except (StageError, EditorError, OSError, http.client.HTTPException) as trouble:
             screen.verdict(str(trouble), good=False)
-            return 1
-        for worker in found:
-            worker.visitor.close()
-        if check or stage.site is None:
-            return 1 if guide.broken else 0
-        interruption.serving = True
-        screen.note(
-            "The site goes on, with the tour's edits in it. Look, edit, purge:",
-            "",
-            f"curl -sI {stage.address}{PAGE} | grep -i cache-status",
-            f"curl -X POST {stage.address}/_cache/purge -H 'Authorization: Bearer {stage.token}' \\",
-            '     -d \'{"tags": ["block:menu"]}\'',
-            "",
-            "Ctrl-C ends everything.",
-        )
-        while not stage.site.ended:
-            time.sleep(0.2)
-        screen.verdict(str(stage.site.failure("ended by itself")), good=False)
-        return 1
+    return 1
 
 
 if __name__ == "__main__":
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     PORT, FOLDER, MODE = sys.argv[1:]
     threading.Thread(target=end_with_parent, args=[Path(FOLDER)], daemon=True).start()
-    sys.exit(main(int(PORT), Path(FOLDER), check=MODE == "check"))
+    sys.exit(main(int(PORT), Path(FOLDER), MODE))

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from examples.newsroom.tour.stage import Stage
     from examples.newsroom.tour.visitor import Answer, Source, Worker
 
-OVERLAP = 2
-"""Pages that both workers may render: one may ask Redis for a page before the other has written it there."""
-
 
 class Asked(NamedTuple):
     """An answer with who gave it and for what."""
@@ -131,7 +128,7 @@ class Guide:
             if one.answer.status == OK and new in one.answer.body and not (old and old in one.answer.body)
         ]  # fmt: skip
         self.claim(
-            bool(changed) and len(fresh) == len(asked) and count.renders <= len(changed) + OVERLAP, "",
+            bool(changed) and len(fresh) == len(asked) and count.renders <= at_most(changed), "",
             f"{len(changed)} pages {which}: {len(fresh):,} of {len(asked):,} answers new · {renders(count)}",
             typical(asked), seen=self._first(asked, fresh, count),
         )  # fmt: skip
@@ -186,6 +183,11 @@ def told(answer: Answer) -> str:
 def renders(count: Count) -> str:
     """A number of renders in words."""
     return f"{count.renders} render" + ("" if count.renders == 1 else "s")
+
+
+def at_most(paths: Sequence[str]) -> int:
+    """How often pages may be rendered: a worker may ask Redis for a few before the other one has written them there."""
+    return len(paths) + 4 + len(paths) // 20
 
 
 def typical(asked: Iterable[Asked]) -> float | None:

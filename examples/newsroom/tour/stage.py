@@ -54,8 +54,12 @@ class Process:
 
     def wait(self) -> None:
         """Return when it has done its work; StageError where it failed."""
-        if self._popen.wait():
-            raise self.failure(f"ended with {self._popen.returncode}")
+        try:
+            code = self._popen.wait()
+        finally:
+            self.kill()
+        if code:
+            raise self.failure(f"ended with {code}")
 
     def stop(self, patience: float = 4.0) -> None:
         """Ask it to end, and make it after `patience` seconds."""
@@ -132,7 +136,6 @@ class Stage:
         self._folder = folder
         self._open = ExitStack()
         self.valkey = Valkey(folder)
-        self.site: Process | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -162,9 +165,9 @@ class Stage:
             "--port", str(self.port), "--no-ws", "--log-level", "warning", "--workers-kill-timeout", "2",
             "--http1-header-read-timeout", "60000", "examples.newsroom.app:app",
         ]  # fmt: skip
-        self.site = Process("The site", command, self._folder / "site.log", self._environment())
-        self._open.callback(self.site.stop)
-        return self.site
+        site = Process("The site", command, self._folder / "site.log", self._environment())
+        self._open.callback(site.stop)
+        return site
 
     def _environment(self) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(OWN)}

@@ -8,7 +8,7 @@ from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING
 
-from examples.newsroom.tour.guide import OVERLAP, Asked, addresses, renders, told, typical
+from examples.newsroom.tour.guide import Asked, addresses, at_most, renders, told, typical
 from examples.newsroom.tour.screen import duration
 from examples.newsroom.tour.stage import LEASE
 from examples.newsroom.tour.visitor import OK
@@ -88,7 +88,7 @@ def every_page(guide: Guide) -> None:
     guide.remember(asked)
     served = [one for one in asked if one.answer.status == OK]
     guide.claim(
-        len(served) == len(asked) and count.renders <= len(guide.paths) + OVERLAP,
+        len(served) == len(asked) and count.renders <= at_most(guide.paths),
         "", f"{len(guide.paths)} pages asked of both: {len(served):,} answers · {renders(count)}",
         time.perf_counter() - began, seen=f"{len(served)} of {len(asked)} answers with 200, {renders(count)}",
     )  # fmt: skip
