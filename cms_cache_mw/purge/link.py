@@ -104,12 +104,14 @@ class Link:
         timeout: float,
         connect_timeout: float = 0.5,
     ) -> None:
-        self.client: Redis = blocking(
-            url, timeout=timeout + (CONFIRMING if replicas else 0), connect_timeout=connect_timeout
-        )
         self._errors = _errors()
+        self._closed = False
         self._mode, self._replicas = identity, replicas
         self._keys = _names(namespace)
+        with self._guarded():
+            self.client: Redis = blocking(
+                url, self._keys[0], timeout=timeout + (CONFIRMING if replicas else 0), connect_timeout=connect_timeout
+            )
         self._meta, self._tags, self._soft, self._log, self._acks, _, _, self._low = self._keys
         self._scripts = {
             name: self.client.register_script(_script(name)) for name in ("join", "renew", "purge", "evict", "leave")

@@ -13,8 +13,6 @@ from cms_cache_mw.stores.connect import pooled, threaded
 from cms_cache_mw.stores.guard import StoreError
 
 if TYPE_CHECKING:
-    from redis import Redis
-    from redis.asyncio import Redis as AsyncRedis
 
     from cms_cache_mw.stores.guard import Breaker
 
@@ -92,7 +90,7 @@ class LoopShared(Shared):
 
     def __init__(self, url: str, breaker: Breaker, *, timeout: float = TIMEOUT) -> None:
         super().__init__(breaker)
-        self._client: AsyncRedis = pooled(url, timeout=timeout, connect_timeout=timeout, connections=CONNECTIONS)
+        self._client = pooled(url, timeout=timeout, connect_timeout=timeout, connections=CONNECTIONS)
         self._asked: set[asyncio.Task[object]] = set()
         self._loop = asyncio.get_running_loop()
 
@@ -129,7 +127,7 @@ class ThreadShared(Shared):
 
     def __init__(self, url: str, breaker: Breaker, *, timeout: float = TIMEOUT) -> None:
         super().__init__(breaker)
-        self._client: Redis = threaded(url, timeout=timeout, connect_timeout=timeout, connections=CONNECTIONS)
+        self._client = threaded(url, timeout=timeout, connect_timeout=timeout, connections=CONNECTIONS)
 
     async def close(self) -> None:
         """Give back the connections."""
