@@ -110,9 +110,9 @@ def applied(world: World, state: State, worker: Worker, record: Record) -> Worke
 def tidy(world: World, worker: Worker) -> Worker:
     """Forget what can never be served again: it would only multiply the states."""
     protocol = world.protocol
-    if not protocol.compares:
+    if not protocol.compares or not protocol.tags_complete:
         return worker
-    if worker.page is not NOTHING and _dead(worker, worker.page):
+    if worker.page is not NOTHING and worker.glance == ABSENT and _dead(worker, worker.page):
         worker = worker._replace(page=NOTHING)
     if worker.part is not NOTHING and _dead(worker, worker.part) and protocol.part_checked:
         worker = worker._replace(part=NOTHING)

@@ -23,7 +23,7 @@ def break_something(world: World, state: State) -> Iterator[Step]:
     yield from separate(state)
     if not state.faults:
         return
-    if {"failover", "split"} & set(world.scope.faults) and state.replica != state.clock:
+    if world.scope.replicated and state.replica != state.clock:
         yield Step("the replica catches up", state._replace(replica=state.clock))
     spent = state._replace(faults=state.faults - 1)
     for fault in world.scope.faults:
@@ -47,7 +47,9 @@ def _flush(world: World, state: State) -> Iterator[Step]:
 def _failover(_world: World, state: State) -> Iterator[Step]:
     """A replica is promoted, or Redis restarts from a file: whatever was written since the replica caught up is lost."""
     identity = state.identity + 1
-    yield Step("a replica takes over, without what it had not got", state._replace(clock=state.replica, identity=identity))
+    yield Step(
+        "a replica takes over, without what it had not got", state._replace(clock=state.replica, identity=identity)
+    )
 
 
 def _trim(_world: World, state: State) -> Iterator[Step]:

@@ -11,8 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from . import server, timing
-from .split import at_old_side, old_primary_stops
 from .check import applied, grace_over, noted, tidy, with_grace
+from .split import at_old_side, is_old_side, old_primary_stops
 from .state import ABSENT, IDLE, NO_FETCH, NO_REPLY, NOTHING, TAGS, Reply, Step, Worker, put, with_worker
 
 if TYPE_CHECKING:
@@ -73,8 +73,9 @@ def _renew(world: World, state: State, index: int, worker: Worker) -> Iterator[S
     if up_to_date and worker.lease == 0:
         return
     state = server.acknowledge(state, index, worker)
+    lease = world.scope.old_lease if is_old_side(state) else 0
     refused = len(records) > world.scope.list_cap or (records and world.protocol.behind == "refuse")
-    reply = Reply(under_way=True, records=records[: world.scope.list_cap], lease=ABSENT if refused else 0)
+    reply = Reply(under_way=True, records=records[: world.scope.list_cap], lease=ABSENT if refused else lease)
     if not refused:
         state = server.grant(state, index)
     what = f"a list of {len(reply.records)}" if reply.records else "nothing new"
@@ -181,4 +182,6 @@ def _grace_over(world: World, state: State, index: int, worker: Worker) -> Itera
 def _settle(world: World, state: State) -> Iterator[Step]:
     if not state.clock.settled and server.same(world, state):
         after = old_primary_stops(world, timing.end(world, state, world.scope.settle_wait))
-        yield Step("a lease time has passed in this epoch: settled", after._replace(clock=after.clock._replace(settled=True)))
+        yield Step(
+            "a lease time has passed in this epoch: settled", after._replace(clock=after.clock._replace(settled=True))
+        )

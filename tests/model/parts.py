@@ -42,7 +42,9 @@ def _use(world: World, state: State, index: int, worker: Worker) -> Iterator[Ste
     sure = leased(protocol, worker) or not protocol.part_lease
     if part is not NOTHING and sure and (judged >= Verdict.STALE or not protocol.part_checked):
         after = _with_part(world, worker, part, judged)
-        yield Step(f"{name}'s page takes the stored part, version {part.content[OTHER]}", with_worker(state, index, after))
+        yield Step(
+            f"{name}'s page takes the stored part, version {part.content[OTHER]}", with_worker(state, index, after)
+        )
         return
     part = Entry(worker.epoch, worker.pos, (ABSENT, state.edits[OTHER]))
     after = _with_part(world, worker, part, Verdict.FRESH)._replace(part=part)

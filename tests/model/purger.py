@@ -61,7 +61,8 @@ def _record(world: World, state: State, index: int, plan: Plan) -> Iterator[Step
 
 
 def _acknowledged(state: State, index: int) -> State:
-    return with_purge(timing.forget(state, 1 << index), index, PLANNED_PURGE._replace(phase=Phase.ACKNOWLEDGED))
+    done = state.purges[index]._replace(phase=Phase.ACKNOWLEDGED, settled=False)
+    return with_purge(timing.forget(state, 1 << index), index, done)
 
 
 def _conclude(world: World, state: State, index: int) -> Iterator[Step]:
@@ -124,7 +125,7 @@ def _bound(world: World, state: State, index: int, plan: Plan) -> Step:
     if world.scope.lag:
         shown = max(state.shown[plan.tag], world.scope.versions[index])
         state = state._replace(shown=put(state.shown, plan.tag, shown))
-    done = with_purge(state, index, PLANNED_PURGE._replace(phase=Phase.BOUNDED))
+    done = with_purge(state, index, state.purges[index]._replace(phase=Phase.BOUNDED))
     return Step(f"the grace of purge {index + 1} has passed since its 200", done)
 
 

@@ -48,24 +48,33 @@ def request(world: World, state: State) -> Iterator[Step]:
         if worker.epoch <= 0:
             continue
         if index in scope.renderers:
-            if worker.render is IDLE:
-                yield from _start(world, state, index, worker)
-            elif worker.render.content[OTHER] != PENDING:
-                yield from _finish(world, state, index, worker)
+            yield from _render(world, state, index, worker)
         if scope.shared and index in scope.readers:
             yield from _look_up(world, state, index, worker)
         if worker.put is not NOTHING:
             late = with_worker(state._replace(shared=worker.put), index, worker._replace(put=NOTHING))
             yield Step(f"{NAMES[index]}'s SET reaches L2", late)
-        if scope.raising and serves(world.protocol, worker, worker.page):
-            page = raised(world.protocol, worker, worker.page)
-            if page is not worker.page:
-                hit = with_worker(state, index, worker._replace(page=page))
-                yield Step(f"a hit at {NAMES[index]} raises the base to {page.base}", hit)
+        if scope.raising:
+            yield from _raise(world, state, index, worker)
         if scope.threads:
             yield from _check_in_parts(world, state, index, worker)
         if scope.lag:
             yield from _window_over(state, index, worker)
+
+
+def _raise(world: World, state: State, index: int, worker: Worker) -> Iterator[Step]:
+    if serves(world.protocol, worker, worker.page):
+        page = raised(world.protocol, worker, worker.page)
+        if page is not worker.page:
+            hit = with_worker(state, index, worker._replace(page=page))
+            yield Step(f"a hit at {NAMES[index]} raises the base to {page.base}", hit)
+
+
+def _render(world: World, state: State, index: int, worker: Worker) -> Iterator[Step]:
+    if worker.render is IDLE:
+        yield from _start(world, state, index, worker)
+    elif worker.render.content[OTHER] != PENDING:
+        yield from _finish(world, state, index, worker)
 
 
 def _start(world: World, state: State, index: int, worker: Worker) -> Iterator[Step]:
@@ -145,7 +154,8 @@ def _arrive(world: World, state: State, index: int, worker: Worker, judged: Verd
     """The reply of L2 is there: the same check as for L1, now; and the entry keeps its base."""
     protocol, entry, name = world.protocol, worker.fetch.entry, NAMES[index]
     allowed = leased(protocol, worker) or not protocol.shared_lease
-    passes = judged >= Verdict.STALE or (worker.fetch.checked and not protocol.check_rechecked)
+    checked = worker.fetch.checked
+    passes = judged >= Verdict.STALE or (checked and not protocol.check_rechecked)
     worker = worker._replace(fetch=NO_FETCH)
     if protocol.fill == "now":
         worker = worker._replace(page=entry._replace(base=worker.pos))
@@ -154,7 +164,8 @@ def _arrive(world: World, state: State, index: int, worker: Worker, judged: Verd
     after = with_worker(state, index, tidy(world, worker))
     if not allowed or not passes:
         return Step(f"{name} gets the reply of L2 and does not use it", after)
-    return Step(f"{name} answers version {entry.content[0]} from L2", after, Answer("shared", entry.content, world.need(state)))
+    answer = Answer("check" if checked else "shared", entry.content, world.need(state))
+    return Step(f"{name} answers version {entry.content[0]} from L2", after, answer)
 
 
 def _check_in_parts(world: World, state: State, index: int, worker: Worker) -> Iterator[Step]:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import server
-from .state import ABSENT, NO_REPLY, Step
+from . import server, timing
+from .state import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,7 +37,9 @@ def at_old_side(state: State, act: Callable[[State], Iterator[Step]]) -> Iterato
 
 def split(_world: World, state: State) -> Iterator[Step]:
     """A replica is promoted, without what it had not got; B and some purgers stay with the old primary."""
-    parted = state._replace(clock=state.replica, identity=state.identity + 1, old=state.clock, old_identity=state.identity, old_side=(1,))
+    parted = state._replace(
+        clock=state.replica, identity=state.identity + 1, old=state.clock, old_identity=state.identity, old_side=(1,)
+    )
     yield Step("a replica is promoted, B still talks to the old primary", parted)
 
 
@@ -51,8 +53,5 @@ def old_primary_stops(world: World, state: State) -> State:
     """A wait in an unsettled epoch is long enough for the old primary to refuse writes and for its last leases to end."""
     if not state.old.epoch or is_old_side(state) or not world.protocol.min_replicas:
         return state
-    workers = tuple(
-        worker._replace(lease=ABSENT, reply=NO_REPLY) if index in state.old_side else worker
-        for index, worker in enumerate(state.workers)
-    )
-    return state._replace(workers=workers, old=server.empty(0, 0, len(state.clock.acks), settled=True))
+    state = timing.end(world, state, world.scope.old_lease)
+    return state._replace(old=server.empty(0, 0, len(state.clock.acks), settled=True))

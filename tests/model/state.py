@@ -143,7 +143,6 @@ class Purge(NamedTuple):
 PLANNED_PURGE: Final = Purge(Phase.PLANNED, 0, 0, settled=False, old_side=False)
 
 
-
 class State(NamedTuple):
     """Everything. `edits` counts the purges recorded for each tag, `shown` what a lagging database shows of them.
 

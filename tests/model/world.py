@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Final, Literal
 
 from .state import TAGS, Pair, Phase, State
 
@@ -128,10 +128,28 @@ class Scope:
         return 1 << len(self.plans)
 
     @cached_property
+    def replicated(self) -> bool:
+        """Whether there is a replica to take over."""
+        return bool({"failover", "split"} & set(self.faults))
+
+    @cached_property
+    def old_lease(self) -> int:
+        """The mark of a lease that a replaced primary granted."""
+        return 1 << (len(self.plans) + 1)
+
+    @cached_property
     def symmetric(self) -> bool:
         """Whether the two workers may change names."""
         both = self.workers == 2 and self.renderers == self.readers == (0, 1)
-        return both and all(plan.by is None for plan in self.plans) and not {"fork", "leave", "split"} & set(self.faults) and not self.newcomers
+        return (
+            both
+            and all(plan.by is None for plan in self.plans)
+            and not {"fork", "leave", "split"} & set(self.faults)
+            and not self.newcomers
+        )
+
+
+_RIGHT: Final = Protocol()
 
 
 @dataclass(frozen=True)
@@ -139,7 +157,12 @@ class World:
     """A scope searched under a protocol."""
 
     scope: Scope
-    protocol: Protocol
+    protocol: Protocol = _RIGHT
+
+    @cached_property
+    def right(self) -> bool:
+        """Whether this is the product's protocol, for which the invariants are to hold as well."""
+        return self.protocol == _RIGHT
 
     def need(self, state: State) -> Pair:
         """The versions that a visitor who comes now must not fall behind, for each tag."""
