@@ -181,7 +181,7 @@ def freshen(request: Request, entry: Entry, head: Head, rules: Rules, *, wall: f
     if _contradicts(entry.fields, head.fields):
         return Reason.MISMATCH
     updates = without(head.fields, _OF_THE_BODY)
-    if not head.lines(b"date"):
+    if not head.lines(b"date") and lines(entry.fields, b"date"):
         updates = (*updates, (b"date", format_date(wall)))
     merged = Head(entry.status, without(entry.fields, {name for name, _ in updates}) + updates)
     stored = settle(replace(request, method="GET"), merged, rules, wall, delay, tagged=bool(entry.tags))

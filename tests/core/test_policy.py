@@ -519,6 +519,7 @@ def test_a_304_begins_a_new_life() -> None:
     assert confirmed(entry, "Age: 7").age == 7
     assert b"age" not in dict(confirmed(entry, "Age: 7").fields)
     assert confirmed(entry, f"Date: {at(-9)}").age == 9
+    assert b"date" not in dict(confirmed(stored("Cache-Control: max-age=60", 'ETag: "a"')).fields)
 
 
 def test_a_304_that_forbids_storing() -> None:
