@@ -17,6 +17,7 @@ from cms_cache_mw.core.invalidation import unsafe
 from cms_cache_mw.core.keys import Asked, Refused, key_digest
 from cms_cache_mw.core.policy import Bypass, Fetch, Refuse, Revalidate, Serve
 from cms_cache_mw.core.status import HIT_MEMORY, HIT_SHARED, Reason, append, refused, write
+from cms_cache_mw.depot import USABLE
 from cms_cache_mw.encoding import better, gzipped
 from cms_cache_mw.flight import NOTHING, Flight, Follow, Landing
 from cms_cache_mw.levels import Found
@@ -138,6 +139,10 @@ class Engine:
         """An entry as an answer, with its Cache-Status item."""
         answer = select(entry, request, self.now(), self.wall())
         return Answer(answer.status, append(answer.fields, item), answer.body)
+
+    def may_stand_in(self, entry: Entry) -> bool:
+        """Whether an entry may be served in place of an answer that came to nothing: it was looked up a while ago."""
+        return self.worker.clock.check(entry, self.now()) in USABLE
 
     def keep(self, key: Key, entry: Entry, names: tuple[bytes, ...], *, encode: bool = False) -> None:
         """Hold an entry in memory now; encode it and write it to Redis without anybody waiting."""

@@ -113,7 +113,7 @@ class Recorder:
         if self._asked is None or self._entry is None:
             return None
         fallback = failed(self._asked.request, self._entry, self._engine.rules, self._engine.now())
-        if fallback is None:
+        if fallback is None or not self._engine.may_stand_in(fallback.entry):
             return None
         return self._engine.present(fallback.entry, self._asked.request, write(fallback.reason))
 
@@ -165,6 +165,8 @@ class Recorder:
             anonymous=asked.anonymous,
         )
         refused = self._refused(asked, gathered) if isinstance(decision, Store) else None
+        if isinstance(decision, Fallback) and not self._engine.may_stand_in(decision.entry):
+            refused = Reason.PURGED
         return Relay(refused) if refused else decision
 
     def _refused(self, asked: Asked, gathered: Cacheability) -> Reason | None:

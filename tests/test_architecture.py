@@ -29,6 +29,7 @@ PLACES = {
     "config": "assembly",
     "assembly": "assembly",
     "cache": "assembly",
+    "hold": "assembly",
     "asgi": "rim",
     "wsgi": "rim",
     "admin": "rim",

@@ -13,7 +13,6 @@ from cms_cache_mw.stores.connect import pooled, threaded
 from cms_cache_mw.stores.guard import StoreError
 
 if TYPE_CHECKING:
-
     from cms_cache_mw.stores.guard import Breaker
 
 TIMEOUT: Final = 0.1
