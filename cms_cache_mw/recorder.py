@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 _OF_THE_REQUEST: Final = frozenset(
     {
         Reason.ANONYMOUS,
+        Reason.AUTHORIZED,
+        Reason.NOT_MODIFIED,
+        Reason.PARTIAL,
         Reason.REQUEST_NO_STORE,
         Reason.COLLECTING,
         Reason.INCOMPLETE,
@@ -264,7 +267,7 @@ class Recorder:
         tags = tagging(names, implicit, language)
         return Entry(
             status=status,
-            fields=coding.finished(store.fields, body, encodable=self._encodable),
+            fields=coding.finished(store.fields, body, encodable=self._encodable, status=status),
             body=body,
             freshness=replace(store.freshness, lifetime=min(store.freshness.lifetime, store.age + gathered.lifetime)),
             born=now - store.age,
