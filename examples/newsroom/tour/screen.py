@@ -53,11 +53,11 @@ class Screen:
 
     def note(self, *lines: str) -> None:
         """Plain lines after an empty one."""
-        self._write("", *(f"  {line}" for line in lines))
+        self._write("", *(f"  {line}".rstrip() for line in lines))
 
     def table(self, heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
         """A column of words and three of numbers."""
-        lines = ["     {:<43}{:>10}{:>10}{:>10}".format(*row) for row in [heads, *rows]]
+        lines = ["     {:<43}{:>10}{:>10}{:>10}".format(*row).rstrip() for row in [heads, *rows]]
         self._write("", self._style(lines[0], DIM), *lines[1:])
 
     def verdict(self, text: str, *, good: bool) -> None:
