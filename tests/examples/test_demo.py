@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 90.0
+PATIENCE = 120.0
 """Seconds for what takes a few where nothing else runs."""
 
 pytestmark = pytest.mark.timeout(240)

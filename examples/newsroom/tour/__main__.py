@@ -21,7 +21,8 @@ from examples.newsroom.tour.stage import PASSWORD, WORKERS, Process, Stage, Stag
 from examples.newsroom.tour.steps import PAGE, STEPS
 from examples.newsroom.tour.visitor import Worker, workers
 
-STARTING = 40.0
+STARTING = 60.0
+"""Seconds after which workers that do not answer are given up."""
 
 
 class Interruption:
