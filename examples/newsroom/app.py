@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cms_cache_mw import CacheMiddleware, Config
+from examples.newsroom.desk import PASSWORD
 from examples.newsroom.public import HOSTS
 from examples.newsroom.website import create_app
 
@@ -25,6 +26,6 @@ async def purge(tags: list[str]) -> Purged:
 site = create_app(
     Path(os.environ.get("NEWSROOM_DATABASE", "newsroom.sqlite3")),
     purge,
-    password=os.environ.get("NEWSROOM_PASSWORD", "newsroom"),
+    password=os.environ.get("NEWSROOM_PASSWORD", PASSWORD),
 )
 app = CacheMiddleware(site, Config.from_env(sites=HOSTS))

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from examples.newsroom.rendering import Press
 
 EDITOR = "editor"
+PASSWORD = "newsroom"
 
 
 class Desk:
@@ -154,6 +155,7 @@ class Desk:
         signed_in = editor_of(request)
         names |= {
             "assets": self.assets,
+            "demonstration": self.password == PASSWORD,
             "editor": signed_in,
             "csrf": request.session["csrf"] if signed_in else "",
             "flash": request.session.pop("flash", None) if signed_in else None,

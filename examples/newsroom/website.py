@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from examples.newsroom.database import Database
-from examples.newsroom.desk import Desk
+from examples.newsroom.desk import PASSWORD, Desk
 from examples.newsroom.public import HOSTS, Public, site_of
 from examples.newsroom.rendering import HERE, Press
 from examples.newsroom.seed import ensure
@@ -37,7 +37,7 @@ SECURITY = (
 )
 
 
-def create_app(database: Path, purge: Purge | None = None, *, password: str = "newsroom") -> Starlette:
+def create_app(database: Path, purge: Purge | None = None, *, password: str = PASSWORD) -> Starlette:
     """The site on the SQLite file `database`, which is seeded if it is not there.
 
     `purge` is awaited with the tags of each edit, after its commit.

@@ -175,7 +175,7 @@ def _documented(name: str, thing: object) -> Function:
     try:
         # A default that is an object prints its address, which is another one in each process.
         signature = re.sub(r"<[^>]* at 0x[0-9a-f]+>", "…", f"{name}{inspect.signature(thing)}")  # type: ignore[arg-type]
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, AttributeError):  # the last from text signatures that name what is not there
         signature = f"{name}(…)"
     return Function(
         name,
