@@ -1,0 +1,126 @@
+"""The processes of a fault scenario: one server, a site of several workers, each with a proxy in front of Redis.
+
+Starting them takes longer than most scenarios, so that a stage is used again: whatever was done to it, `restore` brings back
+servers, workers and connections, and returns when every worker serves from its cache.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+from typing import TYPE_CHECKING, Any, Self, cast
+
+import pytest
+from redis.exceptions import RedisError
+
+from tests.faults.levers import Levers
+from tests.support.server import Server
+from tests.support.site import TOKEN, Site
+from tests.support.wait import until
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from redis import Redis
+
+    from tests.support.server import Kind
+
+LEASE = 0.8
+"""Seconds of a lease on these stages."""
+KIND = cast("Kind", os.environ.get("FAULTS_SERVER", "valkey"))
+LONG = os.environ.get("FAULTS") == "long"
+"""Whether the long scenarios are asked for."""
+slow = pytest.mark.skipif(not LONG, reason="takes more than 15 s: `make chaos` runs it, or FAULTS=long")
+APP = "tests.faults.app:app"
+
+
+class Stage:
+    """A server and a site, started when first needed. `options` are those of the cache, upper-cased."""
+
+    def __init__(self, *, workers: int = 2, options: Mapping[str, str] | None = None, app: str = APP) -> None:
+        self.server = Server(KIND)
+        self.site = Site(
+            self.server,
+            workers=workers,
+            proxied=True,
+            options={"LEASE_SECONDS": str(LEASE), "MAX_MEMORY_MB": "32"} | dict(options or {}),
+            app=app,
+        )
+        self.levers = Levers(self.site.store.folder)
+        self.scenes = 0
+        """Scenarios played here so far."""
+        self._redis: Redis | None = None
+
+    def __enter__(self) -> Self:
+        self.restore()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def redis(self) -> Redis:
+        """A client of the server that no proxy stands in front of."""
+        if self._redis is None:
+            self._redis = self.server.client()
+        return self._redis
+
+    def restore(self) -> None:
+        """Undo what a scenario has done, and return when every worker serves from its cache."""
+        self.levers.clear()
+        for proxy in self.site.proxies:
+            proxy.target = ("127.0.0.1", self.server.port)
+            proxy.heal()
+        self._restore_server()
+        for worker in self.site.workers:
+            if worker.alive:
+                worker.resume()
+            else:
+                worker.launch()
+        for worker in self.site.workers:
+            worker.wait_until_ready()
+        until(self.sure, "every worker holds a lease and reaches Redis", 20)
+
+    def sure(self) -> bool:
+        """Whether every worker holds a lease in a settled epoch, and asks Redis for entries."""
+        return bool(self.meta(b"settled")) and all(self.holds(number) for number in range(len(self.site.workers)))
+
+    def holds(self, worker: int) -> bool:
+        """Whether a worker holds a lease and asks Redis for entries."""
+        stats = self.stats(worker)
+        return bool(stats["clock"]["lease_ms"]) and not stats["redis"]["breaker_open"]
+
+    def stats(self, worker: int) -> dict[str, Any]:
+        """What a worker says of itself."""
+        with self.site.workers[worker].client() as client:
+            return client.ask("GET", "/_cache/stats", headers={"authorization": f"Bearer {TOKEN}"}).json()
+
+    def meta(self, field: bytes) -> bytes | None:
+        """A field of the purge clock, from Redis."""
+        return cast("bytes | None", self.redis.hget(self.control("meta"), field.decode()))
+
+    @staticmethod
+    def control(part: str) -> str:
+        """The name of a key of the purge clock."""
+        return f"{{cms}}:clock:{part}"
+
+    def close(self) -> None:
+        """End all processes and remove what they left."""
+        self.site.close()
+        self.server.close()
+
+    def _restore_server(self) -> None:
+        if not self.server.alive:
+            self.server.start()
+        self.server.resume()
+        try:
+            self.redis.config_set("maxmemory", 0)
+            self.redis.config_set("maxmemory-policy", "noeviction")
+            self.redis.replicaof("NO", "ONE")
+            self.redis.client_unpause()
+        except RedisError:
+            self.server.restart_empty()
+
+
+BROKEN = (OSError, http.client.HTTPException)
+"""What a visitor sees of a worker that is not there."""
