@@ -141,11 +141,13 @@ class Follower:
             self._mind_clocks()
             if not self._entered:
                 self._enter(link)
-            self._turn(link)
+            up_to_date = self._renew(link)
             self._note_lease()
             self._probe(link)
             self._tend()
             self._break_silence()
+            if up_to_date and not self._stopping.is_set():
+                self._await_news(link)
 
     def _look_around(self, link: Link) -> None:
         """Learn what the server is like, and say once what weakens the promise of a purge."""
@@ -167,8 +169,8 @@ class Follower:
         self._start_over(State(joined.epoch, joined.seq, joined.tip, floor=max(floor, joined.floor), hard=records))
         self._known_since, self._entered = since, True
 
-    def _turn(self, link: Link) -> None:
-        """One renewal and, where nothing was new, one wait for news."""
+    def _renew(self, link: Link) -> bool:
+        """Acknowledge, ask for a lease and apply what is new; false where another renewal has to follow at once."""
         state, sent = self.clock.state, self._now()
         outlasted = outlived(sent - self._known_since)
         try:
@@ -177,23 +179,27 @@ class Follower:
             )
         except EpochError:
             self._lose_epoch()
-            return
+            return False
         self._failures, self.trouble = 0, ""
         if isinstance(answer, Gap):
             log.warning("the purge log was trimmed past this worker: its memory is dropped")
             self._start_over(State(state.epoch, answer.seq, answer.tip, floor=answer.seq))
-            return
+            return False
         self._apply(answer.entries)
         if not isinstance(answer, Leased):
             self.behind = answer.behind
-            return
+            return False
         self.behind = 0
         if not self._stopping.is_set():
             self.clock.grant(sent + usable(self._lease))
-        if not answer.entries:
-            # A lease is renewed three times before it ends. News are acknowledged by the renewal that follows at once.
-            self._apply(link.follow(state.epoch, state.pos, self._poll))
-            self.clock.settle_soft(self._now())
+        # What has just been applied is acknowledged by the next renewal.
+        return not answer.entries
+
+    def _await_news(self, link: Link) -> None:
+        """Wait for the next purge, a third of the lease at most, so that a lease is asked for three times before it ends."""
+        state = self.clock.state
+        self._apply(link.follow(state.epoch, state.pos, self._poll))
+        self.clock.settle_soft(self._now())
 
     def _apply(self, entries: list[Logged]) -> None:
         if entries:
