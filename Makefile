@@ -22,7 +22,7 @@ demo: $(VENV)/.demo ## a real site behind the cache on 127.0.0.1:8000 (PORT=… 
 test: $(VENV)/.dev ## the whole test suite, on real Valkey and, where installed, Redis (ARGS="-k purge" for a part)
 	@$(BIN)/python -m pytest $(ARGS)
 
-cover: $(VENV)/.dev ## the tests of core/ and of the purge clock's values; every branch has to be taken
+cover: $(VENV)/.dev ## every branch of core/ and of the purge clock's values has to be taken by their tests
 	@$(BIN)/python tools/cover.py
 
 check: $(VENV)/.dev ## format, lint, types, architecture
