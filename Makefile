@@ -12,8 +12,8 @@ export PORT CHECK
 help: ## what can be asked for
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-$(VENV)/.%: pyproject.toml tools/environment.sh
-	@sh tools/environment.sh $(VENV) $*
+$(VENV)/.%: pyproject.toml .ci/environment.sh
+	@sh .ci/environment.sh $(VENV) $*
 	@touch $@
 
 demo: $(VENV)/.demo ## a real site behind the cache on 127.0.0.1:8000 (PORT=… for another port, CHECK=1 to leave after the tour)
@@ -23,7 +23,7 @@ test: $(VENV)/.dev ## the whole test suite, on real Valkey and, where installed,
 	@$(BIN)/python -m pytest $(ARGS)
 
 cover: $(VENV)/.dev ## every branch of core/ and of the purge clock's values has to be taken by their tests
-	@$(BIN)/python tools/cover.py
+	@$(BIN)/python .ci/cover.py
 
 check: $(VENV)/.dev ## format, lint, types, architecture
 	@$(BIN)/ruff format --check --quiet . || { echo "not formatted: run 'make fmt'" >&2; exit 1; }
@@ -35,10 +35,10 @@ fmt: $(VENV)/.dev ## put the code into form
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
 
 wheel: $(VENV)/.dev ## build the wheel and try it alone in a new environment
-	@$(BIN)/python tools/check_wheel.py
+	@$(BIN)/python .ci/check_wheel.py
 
 docs: $(VENV)/.docs ## the documentation, in site/
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --clean
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --config-file .mkdocs.yml --strict --quiet --clean
 	@echo "open site/index.html"
 
 bench: $(VENV)/.dev ## the measurements behind the documented figures (CHECK=1: fail where one is missed)
@@ -55,4 +55,4 @@ ci-full: ## everything, on Valkey and on Redis
 
 clean: ## remove what was built, the environment included
 	rm -rf $(VENV) build dist site htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find cms_cache_mw examples tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+	find cms_cache_mw examples tests .ci -name __pycache__ -type d -prune -exec rm -rf {} +

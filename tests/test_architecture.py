@@ -174,7 +174,7 @@ def test_core_is_pure(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [*modules(), *modules(ROOT / "tests" / "support"), *modules(ROOT / "tools")], ids=name_of
+    "path", [*modules(), *modules(ROOT / "tests" / "support"), *modules(ROOT / ".ci")], ids=name_of
 )
 def test_parts_are_small(path: Path) -> None:
     """A module that is longer holds two ideas, and so does a function."""

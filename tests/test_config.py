@@ -117,7 +117,8 @@ REFUSED: list[tuple[str, object, str]] = [
             "unix://",
             "unix:///",
             "unix:///run/redis.sock?db=one",
-            "redis+sentinel://a,b/service/0",
+            "redis+sentinel://a,b/",
+            "redis+cluster://a,b/0",
         )
     ),
     ("redis_secret", "0123456789abcde", "redis_secret=…: at least 16 characters"),
