@@ -18,7 +18,7 @@ from .parts import compose
 from .purger import purge
 from .requests import memory_answers, request
 from .server import empty
-from .state import NOTHING, PLANNED_PURGE, Clock, State, Step
+from .state import ABSENT, NOTHING, PLANNED_PURGE, Clock, Entry, State, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +53,7 @@ def beginning(scope: Scope) -> State:
         workers[1] = FRESH_WORKER._replace(epoch=OUTSIDE, following=False)
     return State(
         clock=clock, replica=clock if scope.replicated else none, identity=1, old=none, old_identity=0, old_side=(),
-        epochs=1, shared=NOTHING, workers=tuple(workers), purges=(PLANNED_PURGE,) * len(scope.plans),
+        epochs=1, shared=Entry(1, 0, (0, ABSENT)) if scope.warm else NOTHING, workers=tuple(workers), purges=(PLANNED_PURGE,) * len(scope.plans),
         edits=(0, 0), shown=(0, 0), faults=scope.max_faults,
     )  # fmt: skip
 

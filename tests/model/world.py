@@ -101,6 +101,7 @@ class Scope:
     readers: tuple[int, ...] = (0, 1)
     merging: bool = True  # late visitors share renders
     shared: bool = False  # L2
+    warm: bool = False  # L2 holds the page at the beginning
     late_put: bool = False  # SETs that arrive late
     raising: bool = False  # hits raise the base of what they hit
     parts: bool = False
