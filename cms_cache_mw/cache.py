@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from cms_cache_mw.assembly import Parts
 from cms_cache_mw.collecting import Collector, collecting, gather
 from cms_cache_mw.config import Config
+from cms_cache_mw.core.language import purged_with
 from cms_cache_mw.core.target import Target
 from cms_cache_mw.decorator import register, serving
 from cms_cache_mw.hold import Hold
@@ -110,7 +111,7 @@ class Cache:
     def prints(self, target: Target) -> frozenset[int]:
         """The fingerprints of a target on this cache's sites; raises `TargetError`."""
         keys = self.parts.keys
-        return target.prints(keys.site_of, keys.sites, keys.query_of)
+        return target.prints(keys.site_of, keys.sites, keys.query_of) | purged_with(target.tags)
 
     async def standing(self, epoch: int, seq: int) -> Purge | None:
         """Where a purge stands, whichever worker was asked for it; `None` where the clock knows of no such purge."""

@@ -16,7 +16,7 @@ from cms_cache_mw.core.cacheability import Cacheability
 from cms_cache_mw.core.tags import TagError, read_tag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from cms_cache_mw.core.entry import Key
 
@@ -25,14 +25,18 @@ MAX_COLLECTED: Final = 4_096
 
 
 class Collector:
-    """Gathers what one page or fragment depends on. `parent` is what contains it, `key` names a fragment."""
+    """Gathers what one page or fragment depends on. `parent` is what contains it, `key` names a fragment.
 
-    def __init__(self, parent: Collector | None = None, key: Key = ()) -> None:
+    A lifetime is noted as the instant at which it ends, on the clock `now` in seconds: rendering the rest takes time.
+    """
+
+    def __init__(self, now: Callable[[], float], parent: Collector | None = None, key: Key = ()) -> None:
         self.tags: set[str] = set()
         """To be added to freely; also the application's `scope["cms_cache.tags"]`."""
         self.doubt = ""
         """Why the tags cannot be told; such a page is not stored."""
-        self._lifetime = inf
+        self._now = now
+        self._until = inf
         self._vary: set[str] = set()
         self._private = False
         self._storable = True
@@ -45,17 +49,17 @@ class Collector:
 
     def add(self, part: Cacheability) -> None:
         """Note a part."""
-        self.note(part.tags, part.lifetime)
+        self.note(part.tags, inf if part.lifetime == inf else self._now() + part.lifetime)
         self._vary |= part.vary
         self._private = self._private or part.private
         self._storable = self._storable and part.storable
 
-    def note(self, tags: Iterable[str], lifetime: float) -> None:
-        """Note a part that has tags and a lifetime and is otherwise like any other: the part of a hit."""
+    def note(self, tags: Iterable[str], until: float) -> None:
+        """Note a part that has tags, is fresh up to an instant and is otherwise like any other: the part of a hit."""
         self.tags.update(tags)
-        if lifetime < self._lifetime:
+        if until < self._until:
             with self._lock:
-                self._lifetime = min(lifetime, self._lifetime)
+                self._until = min(until, self._until)
 
     def doubtful(self, why: str) -> None:
         """Note that something it depends on cannot be told."""
@@ -66,9 +70,8 @@ class Collector:
         tags = frozenset(self.tags.copy())
         self.doubt = self.doubt or _doubt(tags)
         storable = self._storable and not self.doubt
-        return Cacheability(
-            tags if storable else frozenset(), self._lifetime, frozenset(self._vary), self._private, storable
-        )
+        lifetime = inf if self._until == inf else max(0.0, self._until - self._now())
+        return Cacheability(tags if storable else frozenset(), lifetime, frozenset(self._vary), self._private, storable)
 
 
 def _doubt(tags: frozenset[str]) -> str:

@@ -42,7 +42,7 @@ def at_hand() -> Namespaces | None:
     """The cache for fragments here: that of the request, else the only one there is."""
     found = serving.get()
     if found is None and len(_alive) == 1:
-        return next(iter(_alive))
+        return next(iter(_alive), None)
     return found
 
 
@@ -145,13 +145,14 @@ class Template:
         bound = self._signature.bind(*args, **kwargs)
         bound.apply_defaults()
         values = bound.arguments
-        name = spelled(self._key.format(**values))
+        text = self._key.format(**values)
+        name = spelled(text)
         tags = tuple(tag.format(**values) for tag in self._tags)
         if len(self._fields) <= 1:
-            return namespaces.order(name, simple_key(name), tags, ttl, kind)
+            return namespaces.order(name, simple_key(text), tags, ttl, kind)
         # Two values may read the same when they are joined: "a:b" and "c", "a" and "b:c".
         parts = (f"{{{field}}}".format(**values).encode("utf-8", "surrogatepass") for field in self._fields)
-        return namespaces.order(name, (b"fragment", name.encode(), *parts), tags, ttl, kind)
+        return namespaces.order(name, (*simple_key(text), *parts), tags, ttl, kind)
 
     def _check(self, title: str, ignore: frozenset[str]) -> None:
         named = {_root(field) for field in self._fields}

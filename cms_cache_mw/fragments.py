@@ -8,6 +8,7 @@ after whatever purge.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -16,11 +17,13 @@ from cms_cache_mw.collecting import Collector, collecting, current
 from cms_cache_mw.core.cacheability import Cacheability
 from cms_cache_mw.core.entry import Entry, Freshness
 from cms_cache_mw.core.keys import key_digest
+from cms_cache_mw.core.language import of_any
 from cms_cache_mw.core.status import Reason
 from cms_cache_mw.core.tags import all_print, read_tag, tagging
 from cms_cache_mw.flight import NOTHING, Landing
 from cms_cache_mw.merging import AGAIN, ALONE, Again, Merging, Permit
 from cms_cache_mw.runtime import drive, running_loop
+from cms_cache_mw.safe import is_safe, markup
 from cms_cache_mw.stores.shared import TIMEOUT
 
 if TYPE_CHECKING:
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
     from cms_cache_mw.stores.memory import Memory
     from cms_cache_mw.tally import Tally
 
+LONGEST: Final = 31_536_000.0
+"""Seconds that a fragment is kept at most."""
 READABLE: Final = 128
 """Characters of a key that are worth being read in Redis; longer ones are a digest."""
 
@@ -81,19 +86,22 @@ class Fragments:
         """
         parent = current()
         entry = self.held(order)
-        if entry is None and parent and parent.within(order.key):
-            return await make()
         if entry is None:
+            if parent and parent.within(order.key):
+                # It is being rendered around here, and must not wait for itself.
+                return (await self._made(order, make, parent))[1]
             admitted = await self._merging.admitted(_Part(self, order, self.now()))
             if isinstance(admitted, Permit):
                 return await self._led(order, make, admitted, parent)
             entry = admitted
-        return self._used(order, entry, parent)
+        used = self._used(order, entry, parent)
+        return used[0] if used else (await self._made(order, make, parent))[1]
 
     def rendered_here(self, order: Order, make: Callable[[], object]) -> object:
         """The same for synchronous callers. On a running loop's thread it neither blocks nor waits: memory, or `make`."""
-        if entry := self.held(order):
-            return self._used(order, entry, current())
+        entry = self.held(order)
+        if entry is not None and (used := self._used(order, entry, current())):
+            return used[0]
 
         async def made() -> object:
             return make()
@@ -101,6 +109,16 @@ class Fragments:
         if running_loop() is None:
             return drive(self.rendered(order, made))
         return drive(self._made(order, made, current()))[1]
+
+    async def found(self, order: Order) -> object:
+        """The fragment's value from memory or Redis, or `None`."""
+        return self._looked_at(order, self.held(order) or await self.fetched(order))
+
+    def found_here(self, order: Order) -> object:
+        """The same for synchronous callers; on a running loop's thread from memory alone."""
+        if running_loop() is None:
+            return drive(self.found(order))
+        return self._looked_at(order, self.held(order))
 
     def held(self, order: Order) -> Entry | None:
         """The fragment in memory, if it is fresh and valid."""
@@ -134,14 +152,8 @@ class Fragments:
         """Keep a value at both levels, as of now; `TypeError` where it cannot be stored, `TagError` for tags that cannot be."""
         part = Cacheability(frozenset((order.name, *map(read_tag, order.tags))), order.ttl)
         self._kept(order, value, part, self._clock.token, 0.0)
-
-    def value(self, order: Order, entry: Entry) -> object:
-        """The value in an entry."""
-        if entry.value is not None:
-            return entry.value
-        if entry.fields[0][1] == b"bytes":
-            return entry.body
-        return msgspec.msgpack.decode(entry.body, type=order.type or Any)
+        if parent := current():
+            parent.add(part)
 
     async def forget(self, order: Order) -> None:
         """Remove a fragment from this worker's memory and from Redis; other workers keep theirs: purge to reach them."""
@@ -155,9 +167,9 @@ class Fragments:
         landing = NOTHING
         try:
             entry = await self.fetched(order)
-            if entry is not None:
+            if entry is not None and (used := self._used(order, entry, parent)):
                 landing = Landing(entry, shared=True)
-                return self._used(order, entry, parent)
+                return used[0]
             made, value = await self._made(order, make, parent)
             landing = Landing(made, uncacheable=made is None)
             return value
@@ -169,28 +181,34 @@ class Fragments:
     ) -> tuple[Entry | None, object]:
         """Render a fragment; the entry is `None` where it may not be kept."""
         token, began = self._clock.token, self.now()
-        with collecting(Collector(parent, order.key)) as collector:
-            value = await make()
-        collector.add(Cacheability(frozenset((order.name, *order.tags)), order.ttl))
-        part = collector.value()
-        if collector.doubt:
-            self._tally.warn_tags(order.name, collector.doubt)
-        if parent:
-            parent.add(part)
+        collector = Collector(self.now, parent, order.key)
+        try:
+            with collecting(collector):
+                value = await make()
+        finally:
+            # Also where it failed: what is shown in its place is good as long as it would have been.
+            collector.add(Cacheability(frozenset((order.name, *order.tags)), order.ttl))
+            part = collector.value()
+            if parent:
+                parent.add(part)
+                parent.doubtful(collector.doubt)
+            elif collector.doubt:
+                self._tally.warn_tags(order.name, collector.doubt)
         self._tally.count("fragment-miss")
-        if part.private or part.vary or not part.storable:
+        if part.private or part.vary or not part.storable or part.lifetime <= 0:
+            _encoded(order, value)
             return None, value
         entry = self._kept(order, value, part, token, (self.now() - began) * 1000)
-        return entry, self.value(order, entry)
+        return entry, _value(order, entry)
 
     def _kept(self, order: Order, value: object, part: Cacheability, token: Token, render_ms: float) -> Entry:
         kind, body = _encoded(order, value)
-        tags = tagging(sorted(part.tags), (all_print(),))
+        tags = tagging(sorted(part.tags), (all_print(), *of_any(part.tags)))
         entry = Entry(
-            status=0,
+            status=200,
             fields=((b"kind", kind),),
             body=body,
-            freshness=Freshness(part.lifetime),
+            freshness=Freshness(min(part.lifetime, LONGEST)),
             born=self.now(),
             epoch=token.epoch,
             base=token.pos,
@@ -198,20 +216,37 @@ class Fragments:
             tags=tags.names,
             url=order.name,
             render_ms=render_ms,
-            value=value if isinstance(value, str) else None,
         )
+        _revive(entry)
         if self._clock.check(entry, self.now()) in {None, Reason.UNSURE}:
             self._hold(order, entry)
             if self._depot.takes(entry):
                 self._spawn(self._depot.write(*_named(order), entry))
         return entry
 
-    def _used(self, order: Order, entry: Entry, parent: Collector | None) -> object:
+    def _used(self, order: Order, entry: Entry, parent: Collector | None) -> tuple[object] | None:
+        """The value, with what it depends on noted; nothing where it is not of the type that is wanted."""
+        try:
+            value = _value(order, entry)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            order.memory.drop(order.key, entry)
+            self._tally.count("fragment-unreadable")
+            return None
         if parent:
-            parent.note(entry.tags, entry.remaining(self.now()))
+            parent.note(entry.tags, entry.born + entry.freshness.lifetime)
         entry.hits += 1
         self._tally.count("fragment-hit")
-        return self.value(order, entry)
+        return (value,)
+
+    def _looked_at(self, order: Order, entry: Entry | None) -> object:
+        """The value of what was found, if anything was: its absence is something to depend on, too."""
+        parent = current()
+        used = self._used(order, entry, parent) if entry else None
+        if used:
+            return used[0]
+        if parent:
+            parent.note((order.name,), inf)
+        return None
 
     def _hold(self, order: Order, entry: Entry) -> None:
         if len(entry.body) <= self._memory_body_bytes:
@@ -246,15 +281,15 @@ class _Part:
 def _named(order: Order) -> tuple[str, bytes]:
     """A fragment's name in Redis and the digest that binds it."""
     digest = key_digest(order.key)
-    text = order.name
-    if len(order.key) == 2 and len(text) <= READABLE and text.isprintable() and " " not in text:  # noqa: PLR2004
-        return text, digest
-    return f"{text.partition(':')[0][:16]}:{digest.hex()}", digest
+    if len(order.name) <= READABLE and order.key[1:] == (order.name.encode(),):
+        return order.name, digest
+    return f"{order.name.partition(':')[0][:16]}:{digest.hex()}", digest
 
 
 def _encoded(order: Order, value: object) -> tuple[bytes, bytes]:
+    """What kind of value it is, and its bytes."""
     if isinstance(value, str):
-        return b"str", value.encode("utf-8", "surrogatepass")
+        return b"html" if is_safe(value) else b"text", value.encode("utf-8", "surrogatepass")
     if isinstance(value, bytes):
         return b"bytes", value
     try:
@@ -266,5 +301,17 @@ def _encoded(order: Order, value: object) -> tuple[bytes, bytes]:
 
 
 def _revive(entry: Entry) -> None:
-    if entry.fields[0][1] == b"str":
-        entry.value = entry.body.decode("utf-8", "surrogatepass")
+    """Make text of the bytes at once: it is what most fragments are."""
+    kind = entry.fields[0][1]
+    if kind in {b"text", b"html"}:
+        text = entry.body.decode("utf-8", "surrogatepass")
+        entry.value = markup()(text) if kind == b"html" else text
+
+
+def _value(order: Order, entry: Entry) -> object:
+    """The value in an entry."""
+    if entry.value is not None:
+        return entry.value
+    if entry.fields[0][1] == b"bytes":
+        return entry.body
+    return msgspec.msgpack.decode(entry.body, type=order.type or Any)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from cms_cache_mw.core.tags import spelled
 from cms_cache_mw.fragments import Order
-from cms_cache_mw.runtime import drive, running_loop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
@@ -72,9 +71,7 @@ class Namespace:
 
     async def get(self, key: str | int, *, type: Any = None) -> Any:  # noqa: A002 - as above
         """The fragment's value from memory or Redis, or `None`."""
-        order = self.order(key, (), None, type)
-        entry = self._fragments.held(order) or await self._fragments.fetched(order)
-        return None if entry is None else self._fragments.value(order, entry)
+        return await self._fragments.found(self.order(key, (), None, type))
 
     async def put(self, key: str | int, value: object, *, tags: Iterable[str] = (), ttl: float | None = None) -> None:
         """Store a value as of now, at both levels. What it was made of must have been read after the last purge of its tags."""
@@ -86,11 +83,7 @@ class Namespace:
 
     def get_sync(self, key: str | int, *, type: Any = None) -> Any:  # noqa: A002 - as above
         """`get` for synchronous callers; on a running loop's thread from memory alone."""
-        if running_loop() is None:
-            return drive(self.get(key, type=type))
-        order = self.order(key, (), None, type)
-        entry = self._fragments.held(order)
-        return None if entry is None else self._fragments.value(order, entry)
+        return self._fragments.found_here(self.order(key, (), None, type))
 
     def put_sync(self, key: str | int, value: object, *, tags: Iterable[str] = (), ttl: float | None = None) -> None:
         """`put` for synchronous callers."""
@@ -100,8 +93,10 @@ class Namespace:
         """What a key stands for."""
         text = str(key)
         prefix = f"{self._kind}:"
-        name = spelled(text if text.startswith(prefix) else prefix + text)
-        return Order(name, simple_key(name), self._memory, self._ttl if ttl is None else ttl, tuple(tags), type)
+        text = text if text.startswith(prefix) else prefix + text
+        return Order(
+            spelled(text), simple_key(text), self._memory, self._ttl if ttl is None else ttl, tuple(tags), type
+        )
 
     def _put(self, key: str | int, value: object, tags: Iterable[str], ttl: float | None) -> None:
         self._fragments.store(self.order(key, tags, ttl, None), value)
@@ -126,6 +121,6 @@ class Namespaces:
         return Order(name, key, self._memories[namespace], self._ttl(namespace) if ttl is None else ttl, tags, type)
 
 
-def simple_key(name: str) -> Key:
-    """The identity of a fragment that its name alone tells from all others."""
-    return (b"fragment", name.encode())
+def simple_key(text: str) -> Key:
+    """The identity of a fragment that its name alone tells from all others; as it is, for tags may be spelled alike."""
+    return (b"fragment", text.encode("utf-8", "surrogatepass"))

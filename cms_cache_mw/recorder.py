@@ -68,13 +68,13 @@ class Recorder:
     ) -> None:
         self.request = request
         self._engine, self._reason, self._asked, self._entry, self._land = engine, reason, asked, entry, land
-        self._began = engine.now()
+        self._began = self._headed = engine.now()
         # Before the application is called: what is purged from now on is purged for what it renders (purge-protocol 2.5).
         self._token = engine.worker.clock.token
         self._store: Store | None = None
         self._head = Head(0, ())
         self._tags: tuple[str, ...] = ()
-        self.collector = Collector()
+        self.collector = Collector(engine.now)
         """Where what the application renders notes its dependencies."""
         self._chunks: list[bytes] = []
         self._length = 0
@@ -155,7 +155,7 @@ class Recorder:
             self._tags = read_tags(head.fields, rules.tag_headers)
         except TagError as error:
             self.collector.doubtful(str(error))
-        now = self._engine.now()
+        now = self._headed = self._engine.now()
         decision = after(
             asked.request,
             head,
@@ -270,7 +270,8 @@ class Recorder:
             fields=coding.finished(store.fields, body, encodable=self._encodable, status=status),
             body=body,
             freshness=replace(store.freshness, lifetime=min(store.freshness.lifetime, store.age + gathered.lifetime)),
-            born=now - store.age,
+            # It ages from when its head came, however long the body took.
+            born=self._headed - store.age,
             epoch=self._token.epoch,
             base=self._token.pos,
             prints=tags.prints,
