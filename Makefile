@@ -7,7 +7,7 @@ ARGS ?=
 export PORT CHECK
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test cover check fmt wheel docs bench ci-full clean
+.PHONY: help demo test chaos cover check fmt wheel docs bench ci-full clean
 
 help: ## what can be asked for
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -21,6 +21,10 @@ demo: $(VENV)/.demo ## a real site behind the cache on 127.0.0.1:8000 (PORT=… 
 
 test: $(VENV)/.dev ## the whole test suite, on real Valkey and, where installed, Redis (ARGS="-k purge" for a part)
 	@$(BIN)/python -m pytest $(ARGS)
+
+chaos: $(VENV)/.dev ## the faults at full length, on Valkey and on Redis: killed, stopped and cut-off workers and servers
+	@FAULTS=long FAULTS_SERVER=valkey $(BIN)/python -m pytest tests/faults $(ARGS)
+	@FAULTS=long FAULTS_SERVER=redis $(BIN)/python -m pytest tests/faults $(ARGS)
 
 cover: $(VENV)/.dev ## every branch of core/ and of the purge clock's values has to be taken by their tests
 	@$(BIN)/python .ci/cover.py
@@ -47,6 +51,7 @@ bench: $(VENV)/.dev ## the measurements behind the documented figures (CHECK=1: 
 ci-full: ## everything, on Valkey and on Redis
 	@$(MAKE) check
 	@TEST_SERVERS="valkey redis" $(MAKE) test
+	@$(MAKE) chaos
 	@$(MAKE) cover
 	@$(MAKE) demo CHECK=1
 	@$(MAKE) wheel
