@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from cms_cache_mw.purge.worker import Worker
 from cms_cache_mw.stores.guard import Breaker
-from tests.support.wait import until
 
 if TYPE_CHECKING:
     from cms_cache_mw.core.status import Reason
     from cms_cache_mw.purge.follower import Follower
+    from cms_cache_mw.purge.link import Link
     from cms_cache_mw.purge.ticket import Ticket
 
 EVERYTHING = 1
@@ -74,8 +74,10 @@ class Member:
         return ticket
 
     def settle(self) -> None:
-        """Return when the epoch has settled, so that acknowledgements count."""
-        until(lambda: self.purge().settled, "the epoch has settled")
+        """Make its epoch one in which acknowledgements count, as it is after a lease time."""
+        link = self.worker.link(2.0)
+        settled(link)
+        link.close()
 
     def close(self) -> None:
         """Leave."""
@@ -83,6 +85,13 @@ class Member:
 
     def _reset(self) -> None:
         self.resets += 1
+
+
+def settled(link: Link) -> None:
+    """Make the epoch in force one in which acknowledgements count, or begin such a one."""
+    joined = link.join(0, 0, b"", 0.1)
+    link.renew(joined.epoch, joined.seq, joined.tip, b"settler", lease=0.1, outlived=86_400)
+    link.leave(joined.epoch, b"settler")
 
 
 class Enlist(Protocol):
