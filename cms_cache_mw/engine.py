@@ -11,18 +11,20 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
-from cms_cache_mw.core import policy, vary
+from cms_cache_mw.core import policy
 from cms_cache_mw.core.answer import Answer, select
 from cms_cache_mw.core.invalidation import unsafe
 from cms_cache_mw.core.keys import Asked, Refused, key_digest
 from cms_cache_mw.core.policy import Bypass, Fetch, Refuse, Revalidate, Serve
-from cms_cache_mw.core.status import HIT_MEMORY, HIT_SHARED, Reason, append, refused, write
+from cms_cache_mw.core.status import HIT_MEMORY, HIT_SHARED, Reason, append, refused
 from cms_cache_mw.depot import USABLE
 from cms_cache_mw.encoding import better, gzipped
-from cms_cache_mw.flight import NOTHING, Flight, Follow, Landing
+from cms_cache_mw.flight import NOTHING, Follow, Landing
 from cms_cache_mw.levels import Found
-from cms_cache_mw.merging import AGAIN, ALONE, Again, Merging, Permit
+from cms_cache_mw.merging import Merging, Permit
 from cms_cache_mw.recorder import Recorder
+from cms_cache_mw.stores.shared import TIMEOUT
+from cms_cache_mw.visitor import Visitor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from cms_cache_mw.core.keys import Keys
     from cms_cache_mw.core.message import Head, Request
     from cms_cache_mw.core.rules import Rules
-    from cms_cache_mw.flight import Flights, Place
+    from cms_cache_mw.flight import Flights
     from cms_cache_mw.levels import Levels
     from cms_cache_mw.origin import Origin
     from cms_cache_mw.purge.worker import Worker
@@ -126,7 +128,7 @@ class Engine:
         await self._first_lease()
         if asked.anonymous or not _whole(asked.request) or self.tally.uncacheable(asked.key, arrived):
             return await self._own(sought)
-        admitted = await self._merging.admitted(_Visitor(self, asked, arrived))
+        admitted = await self._merging.admitted(Visitor(self, asked, arrived))
         if not isinstance(admitted, Permit):
             return admitted
         try:
@@ -173,12 +175,12 @@ class Engine:
 
     def _refresher(self, asked: Asked, entry: Entry) -> Recorder | None:
         """A recorder for the render that replaces a stale entry, unless one is on its way or the application is busy."""
-        left = self.origin.enter_now(asked.key)
-        if left is None:
-            return None
         boarding = self.flights.board((asked.key, entry.variant), self.now(), leased=True)
         if isinstance(boarding, Follow):
-            left(NOTHING)
+            return None
+        left = self.origin.enter_now(asked.key)
+        if left is None:
+            self.flights.leave(boarding.flight)
             return None
 
         def land(landing: Landing) -> None:
@@ -204,11 +206,16 @@ class Engine:
     async def _own(self, sought: Sought, land: Land | None = None) -> Step:
         """The answer from Redis, else a recorder for this request; `land` is told what came of it."""
         asked, found = sought.asked, sought.found
-        if found.reason is not Reason.SOFT_PURGED:
-            found = await self._looked_up(asked, found)
+        # Whoever waited for a flight, a turn or the first lease may find in memory what was not there when it came.
+        held = self.levels.held(asked, self.now())
+        found = held if held.entry else found
         decision = self._judged(asked, found)
+        until = self.now() + TIMEOUT
+        if not isinstance(decision, Serve):
+            found = await self._looked_up(asked, found, until)
+            decision = self._judged(asked, found)
         if isinstance(decision, Fetch) and land and self.worker.clock.holds(self.now()):
-            found = await self._brought(asked, found)
+            found = await self._brought(asked, found, until)
             decision = self._judged(asked, found)
         match decision:
             case Serve():
@@ -228,8 +235,8 @@ class Engine:
             land(NOTHING)
         return step
 
-    async def _looked_up(self, asked: Asked, found: Found) -> Found:
-        shared = await self.levels.fetched(asked, found.reason)
+    async def _looked_up(self, asked: Asked, found: Found, until: float) -> Found:
+        shared = await self.levels.fetched(asked, found.reason, until)
         return shared if shared.entry or not found.entry else found
 
     def _judged(self, asked: Asked, found: Found) -> policy.Before:
@@ -237,16 +244,17 @@ class Engine:
         missed = found.reason if self.worker.clock.holds(now) else Reason.UNSURE
         return policy.before(asked.request, found.entry, self.rules, now, missed=missed)
 
-    async def _brought(self, asked: Asked, found: Found) -> Found:
+    async def _brought(self, asked: Asked, found: Found, until: float) -> Found:
         """What another worker renders meanwhile; what was found, once this one is to render it."""
         brought = found
 
         async def look() -> bool:
             nonlocal brought
-            brought = await self._looked_up(asked, found)
+            brought = await self._looked_up(asked, found, self.now() + TIMEOUT)
             return isinstance(self._judged(asked, brought), Serve)
 
-        mine = await self.origin.lock(asked.key, key_digest(asked.key, self.levels.variant(asked)), look)
+        digest = key_digest(asked.key, self.levels.variant(asked))
+        mine = await self.origin.lock(asked.key, digest, look, until)
         return found if mine else brought
 
     async def _share(self, key: Key, entry: Entry, names: tuple[bytes, ...], *, encode: bool) -> None:
@@ -269,46 +277,6 @@ class Engine:
         if follower and not follower.leased.done() and not self._waited:
             await self.runtime.wait(follower.leased, FIRST_LEASE)
             self._waited = True
-
-
-@dataclass(frozen=True, slots=True)
-class _Visitor:
-    """A request that waits for somebody else's render of what it asks for."""
-
-    engine: Engine
-    asked: Asked
-    arrived: float
-
-    def place(self) -> Place:
-        """Where those meet who may share."""
-        return self.asked.key, self.engine.levels.variant(self.asked)
-
-    def delivered(self, flight: Flight) -> Answer | Stale | Again | Permit:
-        """What may be taken is decided now, by the clock. A render that began after the asker arrived is always new enough."""
-        engine, asked, landing, now = self.engine, self.asked, flight.landing.result(), self.engine.now()
-        entry = landing.entry
-        if entry is None:
-            return ALONE if landing.uncacheable or engine.tally.uncacheable(asked.key, now) else AGAIN
-        why = engine.worker.clock.check(entry, now)
-        if why not in {None, Reason.SOFT_PURGED} and (landing.shared or flight.begun < self.arrived):
-            return AGAIN
-        names = tuple(name for name, _ in entry.variant)
-        if vary.variant(asked.request, names, engine.rules) != entry.variant:
-            return AGAIN if self.place() != flight.place else ALONE
-        serve = policy.before(asked.request, entry, engine.rules, now)
-        if not isinstance(serve, Serve):
-            return ALONE
-        if landing.shared:
-            return engine.served(asked, Found(entry, why or Reason.HIT, shared=True), serve, now)
-        engine.tally.count(Reason.URI_MISS)
-        engine.tally.count("collapsed")
-        return engine.present(entry, asked.request, write(Reason.URI_MISS, collapsed=True))
-
-    def held(self) -> Answer | Stale | None:
-        """An answer from memory, which somebody else has filled meanwhile."""
-        found = self.engine.levels.held(self.asked, now := self.engine.now())
-        serve = found.entry and policy.before(self.asked.request, found.entry, self.engine.rules, now)
-        return self.engine.served(self.asked, found, serve, now) if isinstance(serve, Serve) else None
 
 
 def _whole(request: Request) -> bool:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from cms_cache_mw.stores.guard import StoreError
+from cms_cache_mw.stores.shared import TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -47,14 +48,14 @@ class FillLocks:
         self._held: dict[str, tuple[str, float]] = {}
         self._slow = SHORTEST / 2
 
-    async def take(self, digest: bytes) -> str | None:
-        """A lock's name; `None` where another worker has it, and an empty one where there is nobody to ask."""
+    async def take(self, digest: bytes, within: float = TIMEOUT) -> str | None:
+        """A lock's name; `None` where another worker has it, and an empty one where nobody tells `within` so many seconds."""
         shared = self._shared()
         if shared is None or shared.closed:
             return ""
         name, owner = f"{self._namespace}:fill:{digest.hex()}", secrets.token_hex(8)
         try:
-            if not await shared.claim(name, owner, self.seconds):
+            if not await shared.claim(name, owner, self.seconds, within):
                 return None
         except StoreError:
             return ""

@@ -10,7 +10,6 @@ from cms_cache_mw.core.keys import key_digest
 from cms_cache_mw.core.status import Reason
 from cms_cache_mw.depot import USABLE
 from cms_cache_mw.stores.memory import Variants
-from cms_cache_mw.stores.shared import TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,9 +71,11 @@ class Levels:
         slot = self.memory.get(asked.key)
         return vary.variant(asked.request, slot.names, self._rules) if isinstance(slot, Variants) else ()
 
-    async def fetched(self, asked: Asked, missed: Reason) -> Found:
-        """What Redis has for a request; `missed` is why memory had nothing, and stays the reason where Redis has nothing either."""
-        until = self._now() + TIMEOUT
+    async def fetched(self, asked: Asked, missed: Reason, until: float) -> Found:
+        """What Redis has for a request, which waits for it until the instant `until`.
+
+        `missed` is why memory had nothing, and stays the reason where Redis has nothing either.
+        """
         found = await self._read(asked, (), until)
         if isinstance(found, tuple):
             found = await self._read(asked, vary.variant(asked.request, found, self._rules), until)

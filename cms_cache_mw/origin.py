@@ -25,9 +25,12 @@ class Origin:
         self.slots, self._locks, self._runtime, self._now = slots, locks, runtime, now
         self._filling: dict[Key, list[tuple[str, float]]] = {}
 
-    async def lock(self, key: Key, digest: bytes, look: Callable[[], Awaitable[bool]]) -> bool:
-        """Become the one worker that renders a page; false where another has brought it, which `look` has then found."""
-        name = await self._locks.take(digest)
+    async def lock(self, key: Key, digest: bytes, look: Callable[[], Awaitable[bool]], until: float) -> bool:
+        """Become the one worker that renders a page; false where another has brought it, which `look` has then found.
+
+        Redis is waited for until the instant `until`, another worker as long as `FillLocks.wait` does.
+        """
+        name = await self._locks.take(digest, until - self._now())
         if name is None:
             name = await self._locks.wait(look, digest)
         if name:

@@ -47,9 +47,9 @@ class Shared:
         """Write a value that goes by itself after `ttl` seconds."""
         await self._ask(TIMEOUT, "SET", name, value, "PX", max(1, round(ttl * 1000)))
 
-    async def claim(self, name: str, owner: str, ttl: float) -> bool:
+    async def claim(self, name: str, owner: str, ttl: float, within: float = TIMEOUT) -> bool:
         """Whether nobody else has a name, which is then the owner's for `ttl` seconds."""
-        return await self._ask(TIMEOUT, "SET", name, owner, "NX", "PX", max(1, round(ttl * 1000))) is not None
+        return await self._ask(within, "SET", name, owner, "NX", "PX", max(1, round(ttl * 1000))) is not None
 
     async def delete(self, name: str) -> None:
         """Remove a value."""
