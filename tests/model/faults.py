@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from . import server
 from .follower import FRESH_WORKER, NAMES, OUTSIDE
 from .split import separate, split
-from .state import ABSENT, NO_REPLY, Step, put, with_worker
+from .state import ABSENT, NO_REPLY, TAGS, Step, put, with_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,6 +50,22 @@ def _failover(_world: World, state: State) -> Iterator[Step]:
     yield Step(
         "a replica takes over, without what it had not got", state._replace(clock=state.replica, identity=identity)
     )
+
+
+def _forget(_world: World, state: State) -> Iterator[Step]:
+    """A replica takes over that lacks the last purge and nothing else; every worker has applied that purge."""
+    clock = state.clock
+    if not clock.log or any(worker.pos < clock.seq for worker in state.workers):
+        return
+    seq, log = clock.seq - 1, clock.log[:-1]
+    first = seq - len(log) + 1
+    hard = tuple(max((at for at, one in enumerate(log, first) if one.tag == tag), default=0) for tag in TAGS)
+    lacking = clock._replace(
+        seq=seq, tip=log[-1].nonce if log else 0, log=log, hard=(hard[0], hard[1]), low=min(clock.low, seq),
+        acks=tuple(min(ack, seq) for ack in clock.acks), grants=tuple(min(grant, seq) for grant in clock.grants),
+    )  # fmt: skip
+    text = f"a replica takes over that lacks purge {clock.seq}, which every worker has applied"
+    yield Step(text, state._replace(clock=lacking, identity=state.identity + 1))
 
 
 def _trim(_world: World, state: State) -> Iterator[Step]:
@@ -134,6 +150,7 @@ def _lose(key: str) -> Callable[[World, State], Iterator[Step]]:
 FAULTS: Final[dict[str, Callable[[World, State], Iterator[Step]]]] = {
     "flush": _flush,
     "failover": _failover,
+    "forget": _forget,
     "trim": _trim,
     "prune": _prune,
     "prune-server": _prune_server,

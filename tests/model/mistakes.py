@@ -99,7 +99,7 @@ BROKEN: Final = (
     Variant(
         "v-no-epoch-restart",
         "emptied",
-        Protocol(notices_loss=False, chain="none"),
+        Protocol(notices_loss=False, chain=False),
         7,
         "an emptied registry is believed",
     ),
@@ -126,9 +126,9 @@ BROKEN: Final = (
     ),
     Variant(
         "v-no-chain",
-        "failover-shared",
-        Protocol(server_validates=True, notices_identity=False, chain="none"),
-        7,
+        "forgotten-purge",
+        Protocol(server_validates=True, notices_identity=False, chain=False),
+        10,
         "the server judges L2 entries, and the server is a replica that lacks the purge",
     ),
     Variant(

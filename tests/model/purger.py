@@ -83,7 +83,7 @@ def _confirm(world: World, state: State, index: int, current: Purge) -> Iterator
         return
     if protocol.proof == "epoch" and clock.epoch != current.epoch:
         return
-    yield Step(f"purge {index + 1}: all registered workers are there: 200", _acknowledged(state, index))
+    yield Step(f"purge {index + 1}: nobody registered is behind: 200", _acknowledged(state, index))
 
 
 def _wait(world: World, state: State, index: int, current: Purge) -> Iterator[Step]:

@@ -89,6 +89,14 @@ SMALL: Final = (
         max_faults=1,
     ),
     replace(
+        LEVELS,
+        name="forgotten-purge",
+        story="a replica takes over that lacks a purge which the worker has applied; an edit, an unrelated purge",
+        plans=(EDIT, UNRELATED),
+        faults=("forget",),
+        max_faults=1,
+    ),
+    replace(
         ALONE,
         name="emptied-alone",
         story="Redis loses its control keys before, between or during two purges; one worker",

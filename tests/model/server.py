@@ -38,12 +38,8 @@ def nonce_at(clock: Clock, pos: int) -> int | None:
 
 
 def knows(world: World, clock: Clock, pos: int, tip: int) -> bool:
-    """Whether the history holds this position with this nonce, as far as the protocol looks."""
-    if world.protocol.chain == "none":
-        return True
-    if pos >= clock.seq or world.protocol.chain == "full":
-        return pos <= clock.seq and nonce_at(clock, pos) in {tip, None}
-    return True
+    """Whether the history holds this position with this nonce; a position that was trimmed away is believed."""
+    return not world.protocol.chain or (pos <= clock.seq and nonce_at(clock, pos) in {tip, None})
 
 
 def records_after(clock: Clock, pos: int) -> tuple[Record, ...] | None:

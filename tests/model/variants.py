@@ -74,6 +74,13 @@ SOUND: Final = (
         "no lease for who is behind: safe too, but a storm of purges starves it",
     ),
     Variant(
+        "p-blob-without-chain",
+        "forgotten-purge",
+        Protocol(notices_identity=False, chain=False),
+        0,
+        "the same loss, but the worker judges L2 entries: it has applied the purge that the server lacks",
+    ),
+    Variant(
         "p-check-without-server",
         "failover-check",
         Protocol(reads_know_server=False),

@@ -48,7 +48,7 @@ class Protocol:
     # Epochs.
     notices_loss: bool = True  # an emptied Redis, or a lost control key, is a new epoch
     notices_identity: bool = True  # so is another server
-    chain: Literal["none", "tip", "full"] = "tip"  # a position counts only together with the nonce recorded there
+    chain: bool = True  # a position counts only together with the nonce recorded there
     guarded: frozenset[str] = frozenset({"hard", "soft", "acks", "grants"})  # keys whose loss is noticed
     grace: bool = True  # in a new epoch the registry is no evidence until a lease time has passed
     proof: Literal["epoch", "none"] = "epoch"  # acknowledgements of another epoch prove nothing
