@@ -20,7 +20,6 @@ from cms_cache_mw.core.status import HIT_MEMORY, HIT_SHARED, Reason, append, ref
 from cms_cache_mw.depot import USABLE
 from cms_cache_mw.encoding import better, gzipped
 from cms_cache_mw.flight import NOTHING, Follow, Landing
-from cms_cache_mw.levels import Found
 from cms_cache_mw.merging import Merging, Permit
 from cms_cache_mw.recorder import Recorder
 from cms_cache_mw.stores.shared import TIMEOUT
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from cms_cache_mw.core.message import Head, Request
     from cms_cache_mw.core.rules import Rules
     from cms_cache_mw.flight import Flights
-    from cms_cache_mw.levels import Levels
+    from cms_cache_mw.levels import Found, Levels
     from cms_cache_mw.origin import Origin
     from cms_cache_mw.purge.worker import Worker
     from cms_cache_mw.runtime import Runtime
