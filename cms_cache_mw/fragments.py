@@ -166,7 +166,8 @@ class Fragments:
     ) -> object:
         landing = NOTHING
         try:
-            entry = await self.fetched(order)
+            # Memory again: somebody may have landed between our look and this flight.
+            entry = self.held(order) or await self.fetched(order)
             if entry is not None and (used := self._used(order, entry, parent)):
                 landing = Landing(entry, shared=True)
                 return used[0]

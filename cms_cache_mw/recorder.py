@@ -135,7 +135,7 @@ class Recorder:
         decision = self._decide(head, asked)
         match decision:
             case Store():
-                return self._forward(decision, head, asked)
+                return self._forward(decision, self._head, asked)
             case Freshen():
                 return self._freshen(decision, asked, head.status)
             case Fallback(entry=entry, reason=reason):
@@ -145,7 +145,7 @@ class Recorder:
                 if supersedes and self._entry:
                     self._engine.levels.drop(asked.key, self._entry)
                 self._give_up(reason)
-                return append(relayed(head.fields, rules), write(self._reason, detail=reason))
+                return append(relayed(self._head.fields, rules), write(self._reason, detail=reason))
 
     def _decide(self, head: Head, asked: Asked) -> Store | Freshen | Fallback | Relay:
         rules, gathered = self._engine.rules, self.collector.value()
@@ -182,7 +182,7 @@ class Recorder:
             return Reason.PRIVATE
         if not gathered.storable:
             return Reason.STALE_PART
-        return None
+        return Reason.NO_LIFETIME if gathered.lifetime <= 0 else None
 
     def _freshen(self, decision: Freshen, asked: Asked, status: int) -> Answer:
         assert self._entry is not None
@@ -241,8 +241,6 @@ class Recorder:
             return self._give_up(refused)
         if not {name.encode() for name in gathered.vary} <= set(vary.names(self._head, self._engine.rules) or ()):
             return self._give_up(Reason.LATE_VARY)
-        if gathered.lifetime <= 0:
-            return self._give_up(Reason.NO_LIFETIME)
         self._store = None
         self._release()
         entry = self._made(self._head.status, store, body, self._asked)
