@@ -59,6 +59,7 @@ class Scene:
         self.pages = [self.page() for _ in range(PAGES)]
         self._clients = [Quick(worker.port) for worker in self.site.workers]
         self._logged = [len(worker.output) for worker in self.site.workers]
+        self._journaled = len((self.site.store.folder / "journal").read_text().splitlines())
         self._editing = threading.Lock()
         self._pool = ThreadPoolExecutor(256)
 
@@ -168,6 +169,11 @@ class Scene:
     def reported(self, worker: int) -> str:
         """What a worker has written since the scenario began."""
         return self.site.workers[worker].output[self._logged[worker] :]
+
+    def journal(self) -> list[tuple[str, str, str]]:
+        """What renders did since the scenario began: the event, the process, the page."""
+        lines = (self.site.store.folder / "journal").read_text().splitlines()[self._journaled :]
+        return [(event, process, path) for event, process, path in map(str.split, lines)]
 
     def slowest(self, worker: int) -> float:
         """Seconds that the slowest read from a worker took."""

@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import pytest
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from tests.faults.levers import Levers
 from tests.support.server import Server
@@ -96,8 +96,23 @@ class Stage:
             return client.ask("GET", "/_cache/stats", headers={"authorization": f"Bearer {TOKEN}"}).json()
 
     def meta(self, field: bytes) -> bytes | None:
-        """A field of the purge clock, from Redis."""
-        return cast("bytes | None", self.redis.hget(self.control("meta"), field.decode()))
+        """A field of the purge clock, from Redis; `None` where that is damaged."""
+        try:
+            return cast("bytes | None", self.redis.hget(self.control("meta"), field.decode()))
+        except ResponseError:
+            return None
+
+    def epoch(self) -> bytes:
+        """The present epoch, from Redis; empty where there is none."""
+        return self.meta(b"epoch") or b""
+
+    def seq(self) -> int:
+        """The number of the last purge, from Redis."""
+        return int(self.meta(b"seq") or 0)
+
+    def cut_clients(self) -> None:
+        """Let Redis end the connections of all its clients but ours."""
+        self.redis.client_kill_filter(_type="normal", skipme=True)
 
     @staticmethod
     def control(part: str) -> str:
