@@ -11,12 +11,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from cms_cache_mw.assembly import Parts
+from cms_cache_mw.changes import Changes
 from cms_cache_mw.collecting import Collector, collecting, gather
 from cms_cache_mw.config import Config
 from cms_cache_mw.core.language import purged_with
 from cms_cache_mw.core.target import Target
 from cms_cache_mw.decorator import register, serving
+from cms_cache_mw.forecast import foreseen
 from cms_cache_mw.hold import Hold
+from cms_cache_mw.preview import Preview, preview
 from cms_cache_mw.purges import Purge, carried_out, stands
 from cms_cache_mw.runtime import drive, running_loop
 from cms_cache_mw.siblings import notice
@@ -25,10 +28,11 @@ from cms_cache_mw.stores.ticker import boottime
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from cms_cache_mw.forecast import Forecast
     from cms_cache_mw.namespaces import Namespace
 
 
-class Cache:
+class Cache(Changes):
     """The cache of one process. `now` and `wall` are its clocks, in seconds: one for leases and ages, one since 1970."""
 
     def __init__(
@@ -113,34 +117,18 @@ class Cache:
         keys = self.parts.keys
         return target.prints(keys.site_of, keys.sites, keys.query_of) | purged_with(target.tags)
 
+    def preview(self, *targets: Target) -> Preview:
+        """What purging these targets would take with it, in this worker's memory."""
+        prints = frozenset[int]().union(*map(self.prints, targets))
+        return preview(self.parts.memories.values(), prints)
+
+    def foresee(self, *targets: Target) -> Forecast:
+        """What a purge of these targets would take with it in this worker; raises `TargetError`."""
+        return foreseen(self.parts.memories.values(), frozenset[int]().union(*map(self.prints, targets)))
+
     async def standing(self, epoch: int, seq: int) -> Purge | None:
         """Where a purge stands, whichever worker was asked for it; `None` where the clock knows of no such purge."""
         return await stands(self.worker, self.parts.second(), epoch, seq)
-
-    async def block_changed(self, id: str | int, *, wait: float = 10.0) -> Purge:  # noqa: A002 - the contract's word
-        """A block was edited: its fragment and everything that shows it are purged, on whatever level it is contained."""
-        return await self.purge(tags=[f"block:{id}"], wait=wait)
-
-    async def template_changed(self, id: str | int, *, wait: float = 10.0) -> Purge:  # noqa: A002 - the same
-        """A template was edited: its fragment and everything rendered with it are purged."""
-        return await self.purge(tags=[f"template:{id}"], wait=wait)
-
-    async def page_changed(self, id: str | int, *, wait: float = 10.0) -> Purge:  # noqa: A002 - the same
-        """A page was edited: its fragment, its rendered versions and everything that shows part of it are purged."""
-        return await self.purge(tags=[f"page:{id}"], wait=wait)
-
-    async def translation_changed(
-        self,
-        language: str,
-        *,
-        page_id: str | int | None = None,
-        block_id: str | int | None = None,
-        wait: float = 10.0,
-    ) -> Purge:
-        """A translation was edited: the versions in that language of a page, of what shows a block, or of everything."""
-        named = {"page": page_id, "block": block_id}
-        tags = [f"{kind}:{id_}@{language}" for kind, id_ in named.items() if id_ is not None]
-        return await self.purge(tags=tags or [f"lang:{language}"], wait=wait)
 
     @property
     def blocks(self) -> Namespace:

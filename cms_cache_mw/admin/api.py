@@ -6,6 +6,7 @@ and what does not exist is a bare 404.
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final, Literal
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from cms_cache_mw.cache import Cache
     from cms_cache_mw.core.message import Request
     from cms_cache_mw.purges import Purge
+
+log: Final = logging.getLogger("cms_cache_mw")
 
 LONGEST_WAIT_MS: Final = 60_000
 _STANDING = re.compile(rb"/purges/([0-9a-f]{16})/([0-9]{1,15})")
@@ -40,6 +43,9 @@ class PurgeOrder(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     all: bool = False
     soft: bool = False
     grace_ms: int = 60_000
+    dry_run: bool = False
+    confirm: bool = False
+    """For scripts that may meet a guard; there is nothing to confirm where none is set."""
     wait_ms: int = 10_000
     reason: str = ""
 
@@ -86,10 +92,10 @@ class Admin:
         if path == b"/health":
             _only("GET", request)
             return _json(200, {"status": "up" if self._cache.sure else "degraded"})
-        self._authorised(request)
+        owner = self._authorised(request)
         if path == b"/purge":
             _only("POST", request)
-            return await self._purge(body)
+            return await self._purge(body, owner)
         if path == b"/stats":
             _only("GET", request)
             return _json(200, self._cache.stats())
@@ -114,12 +120,17 @@ class Admin:
             )
         return owner
 
-    async def _purge(self, body: bytes | None) -> Answer:
+    async def _purge(self, body: bytes | None, owner: str) -> Answer:
         order = _order(body)
         target = Target(tuple(order.tags), tuple(order.urls), tuple(order.prefixes), order.site, order.all)
-        return _purged(
-            await self._cache.carry_out(target, soft=order.soft, grace=order.grace_ms / 1000, wait=order.wait_ms / 1000)
+        if order.dry_run:
+            return _json(200, {"state": "dry-run"} | asdict(self._cache.preview(target)))
+        purge = await self._cache.carry_out(
+            target, soft=order.soft, grace=order.grace_ms / 1000, wait=order.wait_ms / 1000
         )
+        # Repr: what somebody sent must not make lines of its own.
+        log.info("purge %d by %s: %r is %s (%r)", purge.seq, owner, target.names, purge.state, order.reason)
+        return _purged(purge)
 
     async def _standing(self, epoch: int, seq: int) -> Answer:
         try:
