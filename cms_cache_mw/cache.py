@@ -17,7 +17,6 @@ from cms_cache_mw.config import Config
 from cms_cache_mw.core.language import purged_with
 from cms_cache_mw.core.target import Target
 from cms_cache_mw.decorator import register, serving
-from cms_cache_mw.forecast import foreseen
 from cms_cache_mw.hold import Hold
 from cms_cache_mw.preview import Preview, preview
 from cms_cache_mw.purges import Purge, carried_out, stands
@@ -28,7 +27,6 @@ from cms_cache_mw.stores.ticker import boottime
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from cms_cache_mw.forecast import Forecast
     from cms_cache_mw.namespaces import Namespace
 
 
@@ -70,7 +68,7 @@ class Cache(Changes):
         whole, or paths on `site`, or on any site. Raises `TargetError` for a target that cannot be meant; trouble with Redis
         raises nothing and is told in the answer.
         """
-        target = Target(tuple(tags), tuple(urls), tuple(prefixes), site, all)
+        target = Target.named(tags, urls, prefixes, site, everything=all)
         return await self.carry_out(target, soft=soft, grace=grace, wait=wait)
 
     def purge_sync(
@@ -86,7 +84,7 @@ class Cache(Changes):
         wait: float = 1.0,
     ) -> Purge:
         """`purge` for synchronous callers: scripts, and functions that run on commit. `RuntimeError` on a running loop's thread."""
-        target = Target(tuple(tags), tuple(urls), tuple(prefixes), site, all)
+        target = Target.named(tags, urls, prefixes, site, everything=all)
         return self.carry_out_sync(target, soft=soft, grace=grace, wait=wait)
 
     def hold(self, *, wait: float = 1.0) -> Hold:
@@ -121,10 +119,6 @@ class Cache(Changes):
         """What purging these targets would take with it, in this worker's memory."""
         prints = frozenset[int]().union(*map(self.prints, targets))
         return preview(self.parts.memories.values(), prints)
-
-    def foresee(self, *targets: Target) -> Forecast:
-        """What a purge of these targets would take with it in this worker; raises `TargetError`."""
-        return foreseen(self.parts.memories.values(), frozenset[int]().union(*map(self.prints, targets)))
 
     async def standing(self, epoch: int, seq: int) -> Purge | None:
         """Where a purge stands, whichever worker was asked for it; `None` where the clock knows of no such purge."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+FRAGMENT: Final = b"fragment"
+"""What the keys of fragments begin with, and those of pages do not."""
 NAMES: Final = ("blocks", "pages", "templates", "rendered")
 PREFIXES: Final = {"block": "blocks", "page": "pages", "template": "templates"}
 """The namespace of a fragment by what its name begins with; any other is `rendered`."""
@@ -123,4 +125,4 @@ class Namespaces:
 
 def simple_key(text: str) -> Key:
     """The identity of a fragment that its name alone tells from all others; as it is, for tags may be spelled alike."""
-    return (b"fragment", text.encode("utf-8", "surrogatepass"))
+    return (FRAGMENT, text.encode("utf-8", "surrogatepass"))

@@ -22,7 +22,7 @@ from tests.support.clock import Clock
 from tests.support.pages import stored, visited
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
 LONG = 86_400.0
 WAYS = ("here", "task", "group", "thread")
@@ -54,7 +54,7 @@ def trees(draw: st.DrawFn) -> list[Node]:
         Node(number, draw(st.sampled_from(WAYS)), draw(st.sampled_from([50, 100, 300.5, LONG])))
         for number in range(draw(st.integers(1, 9)))
     ]
-    roots = []
+    roots: list[Node] = []
     for node in nodes:
         parent = draw(st.sampled_from([None, *nodes[: node.number]]))
         (parent.children if parent else roots).append(node)
