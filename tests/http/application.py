@@ -36,7 +36,7 @@ class Script:
         self.answers = answers
         self.seen: list[dict[str, Any]] = []
         self.events: list[str] = []
-        """`begun`, `first` when the first chunk has left, `ended` or `failed`, for each request."""
+        """`begun`, `first` when the first chunk has left, then `ended` or `failed`, and `over`."""
         self.news = asyncio.Condition()
         self.gates: set[str] = set()
 
@@ -77,7 +77,10 @@ class Origin:
         except BaseException:
             await script.note("failed")
             raise
-        await script.note("ended")
+        else:
+            await script.note("ended")
+        finally:
+            await script.note("over")
 
 
 async def _play(script: Script, answer: Answer, number: int, send: Send) -> None:
@@ -158,6 +161,8 @@ class Front:
                 self.origin.scripts[asked["path"]] = Script(json.loads(body))
             case "/-/advance":
                 self._ahead += float(asked["seconds"])
+            case "/-/now":
+                result = time.time() + self._ahead
             case "/-/seen" if script:
                 result = script.seen
             case "/-/open" if script:

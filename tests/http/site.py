@@ -63,11 +63,6 @@ def answer(  # noqa: D417 - the rest says what it is
     }
 
 
-def date(wall: float) -> str:
-    """An HTTP-date."""
-    return formatdate(wall, usegmt=True)
-
-
 @dataclass
 class Site:
     """A server process as one profile's visitors see it."""
@@ -110,12 +105,16 @@ class Site:
         """Let time pass for the caches."""
         self._control("advance", seconds=str(seconds))
 
+    def now(self, ahead: float = 0.0) -> str:
+        """The caches' present, or a time that far from it, as a date."""
+        return formatdate(float(self._control("now")) + ahead, usegmt=True)
+
     def open(self, path: str, gate: str) -> None:
         """Let renders of a path go on that wait at a gate."""
         self._control("open", path=path, gate=gate)
 
     def wait(self, path: str, event: str, times: int = 1) -> None:
-        """Return once `event` (begun, first, ended, failed) has happened so many times in the application."""
+        """Return once `event` (begun, first, ended, failed, over) has happened so many times in the application."""
         self._control("wait", path=path, event=event, times=str(times))
 
     def purge(self, **what: object) -> None:

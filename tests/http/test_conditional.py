@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.http.site import answer, date
+from tests.http.site import answer
 
 if TYPE_CHECKING:
     from tests.http.site import Site
@@ -140,7 +139,7 @@ def test_several_ranges(site: Site) -> None:
 def test_if_range(site: Site, condition: str, status: int) -> None:
     """RFC 9110 §13.1.5: a part only of the very representation that the visitor has parts of."""
     path = site.script(
-        answer(FRESH, 'ETag: "a"', f"Last-Modified: {CHANGED}", f"Date: {date(time.time())}", body=DIGITS)
+        answer(FRESH, 'ETag: "a"', f"Last-Modified: {CHANGED}", f"Date: {site.now()}", body=DIGITS)
     )
     site.ask(path)
 

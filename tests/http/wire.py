@@ -53,10 +53,9 @@ class Connection:
         sent = [(b"host", self.host.encode()), *fields(*lines)]
         if body:
             sent.append((b"content-length", b"%d" % len(body)))
-        self._put(h11.Request(method=method, target=target, headers=sent))
-        if body:
-            self._put(h11.Data(data=body))
-        self._put(h11.EndOfMessage())
+        events: list[h11.Event] = [h11.Request(method=method, target=target, headers=sent), h11.Data(data=body), h11.EndOfMessage()]
+        # At once: a server may answer and hang up before it has read a body.
+        self._socket.sendall(b"".join(self._state.send(event) or b"" for event in events))
         return self
 
     def head(self) -> Received:
@@ -80,11 +79,6 @@ class Connection:
     def ask(self, target: str, *lines: str, method: str = "GET", body: bytes = b"") -> Received:
         """The whole reply to a request."""
         return self.send(target, *lines, method=method, body=body).read()
-
-    def _put(self, event: h11.Event) -> None:
-        content = self._state.send(event)
-        assert content is not None
-        self._socket.sendall(content)
 
     def _step(self) -> None:
         """Take the next event of the protocol."""
