@@ -70,7 +70,8 @@ def _conclude(world: World, state: State, index: int) -> Iterator[Step]:
     if current.old_side and world.protocol.wait_replicas:
         return  # its replica is a primary by now and confirms nothing
     yield from _confirm(world, state, index, current)
-    yield from _wait(world, state, index, current)
+    if not (current.old_side and world.protocol.min_replicas):  # by then the old primary refuses to evict
+        yield from _wait(world, state, index, current)
 
 
 def _confirm(world: World, state: State, index: int, current: Purge) -> Iterator[Step]:
