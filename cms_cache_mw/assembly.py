@@ -153,11 +153,10 @@ class Parts:
 
 
 def _keys(config: Config, rules: Rules) -> Keys:
-    if rules.literal_cookies:
-        return Keys(cookies=None, ignored_query=(), sites=config.sites)
+    literal = rules.literal_cookies
     return Keys(
-        cookies=Cookies(config.ignored_cookies, config.keyed_cookies, config.anonymous_cookies),
-        ignored_query=config.ignored_query,
+        cookies=None if literal else Cookies(config.ignored_cookies, config.keyed_cookies, config.anonymous_cookies),
+        ignored_query=() if literal else config.ignored_query,
         sites=config.sites,
         trusted=[ip_network(network) for network in config.trusted_proxies],
     )

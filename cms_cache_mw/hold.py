@@ -38,7 +38,7 @@ class Hold:
         all: bool = False,  # noqa: A002 - the contract's word
     ) -> None:
         """Note what is to be purged; `TargetError` for what cannot be meant, at once."""
-        target = Target(tuple(tags), tuple(urls), tuple(prefixes), site, all)
+        target = Target.named(tags, urls, prefixes, site, everything=all)
         self._cache.prints(target)
         self._targets.append(target)
 

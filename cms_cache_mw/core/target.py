@@ -20,7 +20,7 @@ from cms_cache_mw.core.tags import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 MAX_TARGETS: Final = 500
 """Tags, URLs and prefixes that one purge may name."""
@@ -44,6 +44,16 @@ class Target:
     prefixes: tuple[str, ...] = ()
     site: str = ""
     everything: bool = False
+
+    @classmethod
+    def named(
+        cls, tags: Iterable[str], urls: Iterable[str], prefixes: Iterable[str], site: str, *, everything: bool
+    ) -> Target:
+        """The target of a call; `TargetError` for a text where a list of texts is meant, whose letters would be purged."""
+        for field, named in (("tags", tags), ("urls", urls), ("prefixes", prefixes)):
+            if isinstance(named, (str, bytes)):
+                raise TargetError(field, f"{named!r} is one; give a list, [{named!r}]")
+        return cls(tuple(tags), tuple(urls), tuple(prefixes), site, everything)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -89,6 +89,8 @@ class LoopShared(Shared):
 
     def __init__(self, url: str, breaker: Breaker, *, timeout: float = TIMEOUT) -> None:
         super().__init__(breaker)
+        # A connection that was reset while it was idle: uvloop's transport says so with this one.
+        self._errors = (*self._errors, RuntimeError)
         self._client = pooled(url, timeout=timeout, connect_timeout=timeout, connections=CONNECTIONS)
         self._asked: set[asyncio.Task[object]] = set()
         self._loop = asyncio.get_running_loop()
