@@ -8,29 +8,38 @@ from __future__ import annotations
 
 import contextvars
 import io
+import logging
 import sys
 from http import HTTPStatus
+from itertools import chain
+from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 from cms_cache_mw.admin.api import Admin
 from cms_cache_mw.cache import Cache
+from cms_cache_mw.collecting import current
 from cms_cache_mw.config import ConfigError
 from cms_cache_mw.core.answer import Answer
-from cms_cache_mw.core.message import Request
+from cms_cache_mw.core.status import Reason
+from cms_cache_mw.core.tags import TagError, read_tags
 from cms_cache_mw.engine import Stale
+from cms_cache_mw.environ import environ_for, fields_of, headers_of, input_of, request_of
+from cms_cache_mw.recorder import Recorder
 from cms_cache_mw.runtime import drive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+    from cms_cache_mw.collecting import Collector
     from cms_cache_mw.config import Config
-    from cms_cache_mw.core.message import Fields
-    from cms_cache_mw.recorder import Recorder
+    from cms_cache_mw.core.message import Fields, Request
+    from cms_cache_mw.engine import Step
 
-_PLAIN: Final = {"CONTENT_TYPE": b"content-type", "CONTENT_LENGTH": b"content-length"}
-_URIS: Final = ("RAW_URI", "REQUEST_URI", "UNENCODED_URL")
-"""Where servers put the target as it was received, with the parameters that the application is not to see."""
+log: Final = logging.getLogger("cms_cache_mw")
+
+_STATUS: Final = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+_END: Final = b"the end of an iterable, which is no chunk of it"
 
 
 class WSGICacheMiddleware:
@@ -40,37 +49,72 @@ class WSGICacheMiddleware:
     """
 
     def __init__(self, app: WSGIApplication, config: Config | None = None) -> None:
-        _check_server()
+        if why := _unfit():
+            raise ConfigError(why)
         self.app = app
         self.cache = Cache(config)
         self._admin = Admin(self.cache)
+        self._warned = False
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, or let the application answer it."""
-        request = _request(environ)
+        request = request_of(environ)
         if self._admin.wants(request):
-            body = _body(environ, self._admin.max_body_bytes)
+            body = input_of(environ, self._admin.max_body_bytes)
             return _answered(drive(self._admin.answer(request, body)), start_response)
-        self.cache.start()
-        step = drive(self.cache.engine.step(request))
+        if render := current():
+            return self._part(render, environ, start_response)
+        step = self._step(request)
         if isinstance(step, Answer):
             return _answered(step, start_response)
         if isinstance(step, Stale):
-            if step.refresh:
-                self.cache.runtime.spawn(self._refresh(step.refresh, environ))
-            return _answered(step.answer, start_response)
-        return _Response(self.cache, self.app, step, environ, start_response).begin()
+            body_, refresh = _answered(step.answer, start_response), step.refresh
+            return self._refreshed(body_, refresh, environ) if refresh else body_
+        return _Response(self.cache, step, environ, request, start_response).begin(self.app)
+
+    def _step(self, request: Request) -> Step:
+        if why := _unfit():
+            if not self._warned:
+                self._warned = True
+                log.error("nothing is served from the cache: %s", why)
+            return Recorder(self.cache.engine, request, Reason.FAULT)
+        self.cache.start()
+        return drive(self.cache.engine.step(request))
+
+    def _part(self, render: Collector, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """A request made by a render is part of it: it waits for nobody, who might be waiting for it, and its tags are the page's."""
+
+        def started(
+            status: str,
+            headers: list[tuple[str, str]],
+            exc_info: Any = None,  # noqa: ANN401 - PEP 3333's triple
+            /,
+        ) -> Callable[[bytes], object]:
+            try:
+                render.note(read_tags(fields_of(headers), self.cache.engine.rules.tag_headers), inf)
+            except TagError as error:
+                render.doubtful(str(error))
+            return start_response(status, headers, exc_info)
+
+        return self.app(environ, started)
+
+    def _refreshed(self, body: list[bytes], recorder: Recorder, environ: WSGIEnvironment) -> Iterable[bytes]:
+        """A stale body, which is rendered anew: beside the next requests, or before them where the application has one thread."""
+        nobody = {**environ, "wsgi.input": io.BytesIO(), "CONTENT_LENGTH": ""}
+        if not environ["wsgi.multithread"]:
+            return _Then(body, lambda: drive(self._refresh(recorder, nobody)))
+        self.cache.runtime.spawn(self._refresh(recorder, nobody))
+        return body
 
     async def _refresh(self, recorder: Recorder, environ: WSGIEnvironment) -> None:
         """Let the application render for nobody but the cache."""
-        nobody = {**environ, "wsgi.input": io.BytesIO(), "CONTENT_LENGTH": ""}
-        body = _Response(self.cache, self.app, recorder, nobody, _unheard).begin()
+        body = _Response(self.cache, recorder, environ, None, _unheard).begin(self.app)
         try:
             for _ in body:
                 pass
         finally:
-            if isinstance(body, _Stream):
-                body.close()
+            if close := getattr(body, "close", None):
+                close()
 
 
 class _Response:
@@ -79,59 +123,98 @@ class _Response:
     def __init__(
         self,
         cache: Cache,
-        app: WSGIApplication,
         recorder: Recorder,
         environ: WSGIEnvironment,
+        asked: Request | None,
         start_response: StartResponse,
     ) -> None:
-        self._app, self._recorder, self._start_response = app, recorder, start_response
-        self._environ = _asked(environ, recorder)
+        self._recorder, self._start_response = recorder, start_response
+        self._environ = environ_for(recorder.request, environ, asked, recorder.collector.tags)
         self._context = contextvars.copy_context()
         self._context.run(cache.enter, recorder.collector)
         self._status = ""
         self._fields: Fields = ()
-        self._begun = False
-        self._ended = False
+        self._begun = self._ended = False
         self._instead: Answer | None = None
         self._left: int | None = None
+        """Bytes that are to come, if the application has said how many."""
         self._body: Iterable[bytes] = ()
         self._write: Callable[[bytes], object] | None = None
+        self._early: list[bytes] = []
+        """What was written where the server cannot be written to."""
 
-    def begin(self) -> Iterable[bytes]:
-        """Call the application; what is to be iterated by the server."""
+    def begin(self, app: WSGIApplication) -> Iterable[bytes]:
+        """Call the application; what is to be iterated, and closed, by the server."""
         try:
-            self._body = self._context.run(self._app, self._environ, self._started)
-            first = self._first()
-        except Exception:
-            answer = None if self._begun else self._recorder.fail()
+            self._body = self._context.run(app, self._environ, self._started)
+            return self._forward()
+        except BaseException as error:
+            answer = None if self._begun or not isinstance(error, Exception) else self._recorder.fail()
             self.close()
             if answer is None:
                 raise
             return _answered(answer, self._start_response)
-        if self._instead:
-            return self._replaced(self._instead)
-        if not first and not self._recorder.listening and isinstance(self._body, _files(self._environ)):
-            # A file that the server knows how to send by itself.
-            self._recorder.close()
-            return self._body
-        return _Stream(self, first)
-
-    def chunks(self) -> Iterator[bytes]:
-        """What to forward of the rest of the body."""
-        for chunk in _within(self._context, self._body):
-            yield self._forwarded(chunk)
-        if not self._ended:
-            self._ended = True
-            yield self._recorder.write(b"", last=True)
 
     def close(self) -> None:
         """Close the application's iterable, and land what did not end."""
+        body, self._body = self._body, ()
         try:
-            close = getattr(self._body, "close", None)
-            if close:
+            if close := getattr(body, "close", None):
                 self._context.run(close)
         finally:
             self._recorder.close()
+
+    def _forward(self) -> Iterable[bytes]:
+        """Decide as late as PEP 3333 lets the head change: once the whole body is at hand, else before its first bytes."""
+        if isinstance(self._body, list | tuple):
+            return self._whole(self._body)
+        rest = self._chunks()
+        first: list[bytes] = []
+        if isinstance(self._body, _files(self._environ)):
+            self._decide()
+            if not (self._recorder.listening or self._instead or self._early):
+                # A file, which the server may know how to send by itself.
+                self._recorder.close()
+                return self._body
+        else:
+            for chunk in rest:
+                first.append(chunk)
+                if self._begun:
+                    break
+        if self._instead:
+            return _Then(_answered(self._instead, self._start_response), lambda: self._hear(rest))
+        return _Then(chain(self._early, first, rest), self.close)
+
+    def _whole(self, body: list[bytes] | tuple[bytes, ...]) -> list[bytes]:
+        self._decide()
+        chunks = [self._forwarded(chunk, last=place == len(body)) for place, chunk in enumerate(body, 1)]
+        if not self._ended:
+            chunks.append(self._forwarded(b"", last=True))
+        self._recorder.close()
+        return _answered(self._instead, self._start_response) if self._instead else self._early + chunks
+
+    def _chunks(self) -> Iterator[bytes]:
+        """What to forward of a body that is rendered while it is iterated, in the context in which the rendering began."""
+        try:
+            body = self._context.run(iter, self._body)
+            while (chunk := self._context.run(next, body, _END)) is not _END:
+                if chunk:
+                    self._decide()
+                # An empty chunk says that the application is not ready; it is the server's to know.
+                yield self._forwarded(chunk) if self._begun else chunk
+            self._decide()
+            if tail := self._forwarded(b"", last=True):
+                yield tail
+        finally:
+            self._recorder.close()
+
+    def _hear(self, rest: Iterator[bytes]) -> None:
+        """The rest of an answer that another one was given for: it may be kept."""
+        try:
+            for _ in rest:
+                pass
+        finally:
+            self.close()
 
     def _started(
         self,
@@ -141,30 +224,21 @@ class _Response:
         /,
     ) -> Callable[[bytes], object]:
         """The application's `start_response`. Until something was sent it may be called again, with an error."""
-        if exc_info and self._begun:
-            return self._start_response(status, headers, exc_info)
-        if self._status and not exc_info:
-            raise RuntimeError("start_response was called again without exc_info")
-        self._status = status
-        self._fields = tuple((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers)
+        try:
+            if exc_info and self._begun:
+                raise exc_info[1].with_traceback(exc_info[2])
+            if self._status and not exc_info:
+                raise RuntimeError("start_response was called again without exc_info")
+        finally:
+            exc_info = None  # a frame in its own traceback would be kept alive
+        self._status, self._fields = status, fields_of(headers)
         return self._written
 
-    def _first(self) -> list[bytes]:
-        """Decide as late as PEP 3333 lets the head change: at once where the body is at hand, else before its first bytes."""
-        first: list[bytes] = []
-        if not self._status or not isinstance(self._body, (list, tuple, *_files(self._environ))):
-            self._body = iter(self._body) if not hasattr(self._body, "close") else self._body
-            for chunk in _within(self._context, self._body):
-                first.append(chunk)
-                if chunk:
-                    break
+    def _decide(self) -> None:
+        if self._begun:
+            return
         if not self._status:
             raise RuntimeError("the application gave a body before it called start_response")
-        if not self._begun:
-            self._decide()
-        return [self._forwarded(chunk) for chunk in first]
-
-    def _decide(self) -> None:
         begun = self._recorder.begin(int(self._status[:3]), self._fields)
         self._begun = True
         length = dict(self._fields).get(b"content-length", b"").strip()
@@ -172,54 +246,47 @@ class _Response:
         if isinstance(begun, Answer):
             self._instead = begun
         else:
-            self._write = self._start_response(self._status, _headers(begun))
+            self._write = self._start_response(self._status, headers_of(begun))
 
     def _written(self, chunk: bytes) -> None:
         """PEP 3333's `write`: what it is given goes before the iterable."""
-        if not self._begun:
-            self._decide()
+        self._decide()
         forwarded = self._forwarded(chunk)
         if self._write:
             self._write(forwarded)
+        elif not self._instead:
+            self._early.append(forwarded)
 
-    def _forwarded(self, chunk: bytes) -> bytes:
+    def _forwarded(self, chunk: bytes, *, last: bool = False) -> bytes:
         if self._ended:
-            return chunk
+            return b""
         if self._left is not None:
             self._left -= len(chunk)
-            self._ended = bool(chunk) and self._left <= 0
-        return self._recorder.write(chunk, last=self._ended)
-
-    def _replaced(self, answer: Answer) -> Iterable[bytes]:
-        """Another answer; what the application still says is heard to its end, since it may be kept."""
-        try:
-            for _ in self.chunks():
-                pass
-        finally:
-            self.close()
-        return _answered(answer, self._start_response)
+            last = last or (bool(chunk) and self._left <= 0)
+        self._ended = last
+        return self._recorder.write(chunk, last=last)
 
 
-class _Stream:
-    """What the server iterates and closes."""
+class _Then:
+    """A body with something to be done once when the server closes it."""
 
-    def __init__(self, response: _Response, first: list[bytes]) -> None:
-        self._response, self._first = response, first
+    def __init__(self, body: Iterable[bytes], then: Callable[[], object]) -> None:
+        self._body = body
+        self._then: Callable[[], object] | None = then
 
     def __iter__(self) -> Iterator[bytes]:
-        yield from (chunk for chunk in self._first if chunk)
-        yield from (chunk for chunk in self._response.chunks() if chunk)
+        return iter(self._body)
 
     def close(self) -> None:
-        """End the answer, finished or not."""
-        self._response.close()
+        """Do it."""
+        then, self._then = self._then, None
+        if then:
+            then()
 
 
-def _within(context: contextvars.Context, body: Iterable[bytes]) -> Iterator[bytes]:
-    """The chunks of a body that is rendered while it is iterated, in the context in which the rendering began."""
-    chunks = context.run(iter, body)
-    while (chunk := context.run(next, chunks, None)) is not None:
-        yield chunk
+def _answered(answer: Answer, start_response: StartResponse) -> list[bytes]:
+    start_response(_STATUS.get(answer.status) or f"{answer.status} Unknown", headers_of(answer.fields))
+    return list(answer.body)
 
 
 def _files(environ: WSGIEnvironment) -> tuple[type, ...]:
@@ -227,77 +294,20 @@ def _files(environ: WSGIEnvironment) -> tuple[type, ...]:
     return (wrapper,) if isinstance(wrapper, type) else ()
 
 
-def _request(environ: WSGIEnvironment) -> Request:
-    fields = [
-        (name[5:].lower().replace("_", "-").encode("latin-1"), value.encode("latin-1"))
-        for name, value in environ.items()
-        if name.startswith("HTTP_")
-    ]
-    fields += [(field, environ[name].encode("latin-1")) for name, field in _PLAIN.items() if environ.get(name)]
-    return Request(
-        method=environ["REQUEST_METHOD"],
-        scheme=environ["wsgi.url_scheme"],
-        # Servers decode the path and few say what it was: the key is made of what the application sees.
-        path=(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode("latin-1"),
-        query=environ.get("QUERY_STRING", "").encode("latin-1"),
-        fields=tuple(fields),
-        raw=False,
-        client=environ.get("REMOTE_ADDR", ""),
-    )
-
-
-def _asked(environ: WSGIEnvironment, recorder: Recorder) -> WSGIEnvironment:
-    """The environ as the application is to see it, with the set that it may add tags to."""
-    request = recorder.request
-    asked = {name: value for name, value in environ.items() if not name.startswith("HTTP_")}
-    query = request.query.decode("latin-1")
-    if query != environ.get("QUERY_STRING", ""):
-        for name in _URIS:
-            asked.pop(name, None)
-    asked |= {"REQUEST_METHOD": request.method, "QUERY_STRING": query, "cms_cache.tags": recorder.collector.tags}
-    for field, value in request.fields:
-        if field not in _PLAIN.values():
-            asked[f"HTTP_{field.decode('latin-1').upper().replace('-', '_')}"] = value.decode("latin-1")
-    return asked
-
-
-def _body(environ: WSGIEnvironment, most: int) -> bytes | None:
-    """A request's body, or `None` where it is longer than `most` bytes."""
-    length = environ.get("CONTENT_LENGTH") or "0"
-    if not length.isdigit() or int(length) > most:
-        return None
-    body: bytes = environ["wsgi.input"].read(int(length))
-    return body
-
-
-def _headers(fields: Fields) -> list[tuple[str, str]]:
-    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in fields]
-
-
-def _answered(answer: Answer, start_response: StartResponse) -> Iterable[bytes]:
-    try:
-        phrase = HTTPStatus(answer.status).phrase
-    except ValueError:
-        phrase = "Unknown"
-    start_response(f"{answer.status} {phrase}", _headers(answer.fields))
-    return answer.body
-
-
 def _unheard(*_: object) -> Callable[[bytes], object]:
     """The `start_response` of a render that no client waits for."""
     return lambda _: None
 
 
-def _check_server() -> None:
-    """Refuse servers under which no thread of ours would run."""
+def _unfit() -> str:
+    """Why no thread of ours could hold a lease in this process; empty where one can."""
     monkey = sys.modules.get("gevent.monkey")
     if monkey and monkey.is_module_patched("threading"):
-        raise ConfigError(
+        return (
             "gevent has patched threading: the thread that holds this worker's lease would stop whenever a request is busy, and "
             "purges would wait for it. Use gunicorn's gthread workers, granian, or ASGI."
         )
     uwsgi = sys.modules.get("uwsgi")
-    if uwsgi and not {"enable-threads", "threads"} & {getattr(o, "decode", lambda o=o: o)() for o in uwsgi.opt}:
-        raise ConfigError(
-            "uWSGI runs without threads, so nothing can hold this worker's lease: start it with --enable-threads."
-        )
+    if uwsgi and not {"enable-threads", "threads", b"enable-threads", b"threads"} & set(uwsgi.opt):
+        return "uWSGI runs without threads, so nothing can hold this worker's lease: start it with --enable-threads."
+    return ""

@@ -1,0 +1,108 @@
+"""WSGI's words for requests and fields, in ours, and ours in its (PEP 3333)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from cms_cache_mw.core.message import Request
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIEnvironment
+
+    from cms_cache_mw.core.message import Fields
+
+_OTHERS: Final = {"CONTENT_TYPE": b"content-type", "CONTENT_LENGTH": b"content-length"}
+"""Fields that have no prefix in an environ."""
+_TARGETS: Final = ("RAW_URI", "REQUEST_URI", "UNENCODED_URL")
+"""Where servers put the target as it was received."""
+_MOST_NAMES: Final = 1_000
+_names: dict[str, bytes] = {}
+"""Field names by their names in an environ: visitors send the same few."""
+
+
+def request_of(environ: WSGIEnvironment) -> Request:
+    """The request, under the path that the application sees: servers decode it, and few say what it was.
+
+    A target that is no path, and text that is not a server's to give (it may only be latin-1), make a request without a path,
+    for which the cache has no key.
+    """
+    target = environ.get("RAW_URI") or environ.get("REQUEST_URI") or "/"
+    try:
+        return _request(environ, "strict", is_path=target[0] == "/")
+    except UnicodeEncodeError:
+        return _request(environ, "replace", is_path=False)
+
+
+def environ_for(request: Request, environ: WSGIEnvironment, asked: Request | None, tags: set[str]) -> WSGIEnvironment:
+    """The environ of `asked` changed to that of `request`, with the set that the application may add tags to.
+
+    What is left as it was asked keeps the server's own environ. What the key leaves out is not to be seen by another name.
+    """
+    environ["cms_cache.tags"] = tags
+    if request is asked:
+        return environ
+    shown = {name: value for name, value in environ.items() if name[:5] != "HTTP_"}
+    query = request.query.decode("latin-1")
+    shown |= {"REQUEST_METHOD": request.method, "QUERY_STRING": query}
+    for name in _TARGETS:
+        if name in shown:
+            shown[name] = quote(request.path, safe="/:@!$&'()*+,;=~") + (f"?{query}" if query else "")
+    for field, value in request.fields:
+        if field not in _OTHERS.values():
+            name, text = f"HTTP_{field.decode('latin-1').upper().replace('-', '_')}", value.decode("latin-1")
+            shown[name] = f"{shown[name]}, {text}" if name in shown else text
+    return shown
+
+
+def input_of(environ: WSGIEnvironment, most: int) -> bytes | None:
+    """A request's body, or `None` where it is longer than `most` bytes."""
+    length = environ.get("CONTENT_LENGTH") or ""
+    if length.isdecimal():
+        size = int(length)
+    elif "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated"):
+        size = most + 1
+    else:
+        return b""
+    body: bytes = environ["wsgi.input"].read(min(size, most + 1))
+    return body if len(body) <= most else None
+
+
+def fields_of(headers: list[tuple[str, str]]) -> Fields:
+    """The fields that an application gave `start_response`."""
+    return tuple((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers)
+
+
+def headers_of(fields: Fields) -> list[tuple[str, str]]:
+    """What to give the server's `start_response`."""
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in fields]
+
+
+def _request(environ: WSGIEnvironment, errors: str, *, is_path: bool) -> Request:
+    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "") if is_path else ""
+    return Request(
+        method=environ["REQUEST_METHOD"],
+        scheme=environ["wsgi.url_scheme"],
+        path=path.encode("latin-1", errors),
+        query=environ.get("QUERY_STRING", "").encode("latin-1", errors),
+        fields=_fields(environ, errors),
+        raw=False,
+        client=environ.get("REMOTE_ADDR") or "",
+    )
+
+
+def _fields(environ: WSGIEnvironment, errors: str) -> Fields:
+    fields = [
+        (_names.get(name) or _name(name), value.encode("latin-1", errors))
+        for name, value in environ.items()
+        if name[:5] == "HTTP_"
+    ]
+    fields += [(field, environ[name].encode("latin-1", errors)) for name, field in _OTHERS.items() if environ.get(name)]
+    return tuple(fields)
+
+
+def _name(name: str) -> bytes:
+    field = name[5:].lower().replace("_", "-").encode("latin-1", "replace")
+    if len(_names) < _MOST_NAMES:
+        _names[name] = field
+    return field
