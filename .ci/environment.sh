@@ -45,8 +45,7 @@ create() {
 
 install_packages() {
     case $set_name in
-        demo) set -- -e '.[demo]' ;;
-        dev | docs) set -- -e . --group "$set_name" ;;
+        demo | dev | docs) set -- -e ".[$set_name]" ;;
         *) fail "unknown set of packages '$set_name': use demo, dev or docs" ;;
     esac
     # uv takes seconds where pip takes a minute; a machine that cannot have it still has pip.
@@ -54,9 +53,7 @@ install_packages() {
         "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" "$@" && return
         echo "uv could not install the packages, trying pip" >&2
     fi
-    # Dependency groups are known to pip since 25.1.
-    "$venv/bin/python" -m pip install --quiet --upgrade 'pip>=25.1' \
-        && "$venv/bin/python" -m pip install --quiet "$@" \
+    "$venv/bin/python" -m pip install --quiet "$@" \
         || fail "could not install the packages of '$set_name' (the reason is above; PyPI has to be reachable)"
 }
 
