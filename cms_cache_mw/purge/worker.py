@@ -5,6 +5,8 @@ Without Redis the same with a local clock, where a purge reaches this process on
 
 from __future__ import annotations
 
+import atexit
+import os
 import sys
 import threading
 from typing import TYPE_CHECKING, Literal
@@ -62,7 +64,7 @@ class Worker:
         """Seconds that the latest trial took to be done everywhere; `None` before there was one."""
         self._barrier: Barrier | LocalBarrier | None = None
         self._lock = threading.Lock()
-        self._stopped = False
+        self._stopped = self._minded = False
         self._url, self._namespace, self._identity, self._replicas = url, namespace, identity, wait_replicas
         self._everything, self._unsure, self._reset, self._breaker = everything, unsure_max, reset, breaker
         self._tend, self._now = tend, now
@@ -77,6 +79,7 @@ class Worker:
             return
         with self._lock:
             if self.follower is None and not self._stopped:
+                self._mind_the_end()
                 self.follower = Follower(
                     self.clock,
                     self.link,
@@ -96,6 +99,7 @@ class Worker:
         """Begin a purge; the ticket tells when it is recorded and when it is done. `names` are for the log."""
         with self._lock:
             if self._barrier is None:
+                self._mind_the_end()
                 self._barrier = Barrier(
                     self.link, lease=self.lease + self._unsure, everything=self._everything, now=self._now
                 )
@@ -137,12 +141,26 @@ class Worker:
 
     def stop(self) -> None:
         """Stop serving from the cache, leave the registry, end the threads."""
+        atexit.unregister(self._end)
         with self._lock:
             self._stopped = True
         if self.follower:
             self.follower.stop()
         if self._barrier:
             self._barrier.close()
+
+    def _mind_the_end(self) -> None:
+        """See to it that the process does not end without `stop`: a purge may wait to be recorded, others would wait for us.
+
+        That holds us until then, whoever forgets us; a forked child is not ours.
+        """
+        if not self._minded:
+            self._minded = True
+            atexit.register(self._end, os.getpid())
+
+    def _end(self, pid: int) -> None:
+        if pid == os.getpid():
+            self.stop()
 
     def _try_purging(self) -> None:
         """Purge nothing and note how long that takes."""
