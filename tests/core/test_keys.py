@@ -18,6 +18,7 @@ from cms_cache_mw.core.keys import (
     Keys,
     Refused,
     decoded,
+    family,
     hostname,
     key_digest,
     normal_path,
@@ -223,6 +224,39 @@ def test_anonymous() -> None:
     """A request with a cookie of the third class shares the key, and says that its render must not be stored."""
     assert asked(get("Cookie: csrftoken=1")).anonymous
     assert not asked(get("Cookie: django_language=de")).anonymous
+
+
+@pytest.mark.parametrize(
+    ("sent", "seen"),
+    [
+        ("csrftoken=1", None),
+        ("csrftoken=1; _ga=2", None),
+        ("django_language=de; csrftoken=1", "django_language=de"),
+    ],
+)
+def test_for_nobody(sent: str, seen: str | None) -> None:
+    """What is rendered for nobody may be stored: the anonymous cookies are taken off, the key stays."""
+    found = asked(get("Accept: x", f"Cookie: {sent}"))
+    nobody = KEYS.for_nobody(found)
+    assert not nobody.anonymous
+    assert (nobody.key, nobody.site) == (found.key, found.site)
+    assert nobody.request == get("Accept: x", *([f"Cookie: {seen}"] if seen else []))
+
+
+def test_for_nobody_in_particular() -> None:
+    """Who has no such cookie is as good as nobody; without classes there is no such cookie."""
+    for keys in (KEYS, Keys(cookies=None)):
+        found = asked(get("Cookie: django_language=de"), keys)
+        assert keys.for_nobody(found) is found
+
+
+def test_family() -> None:
+    """Keys that differ in cookies or forwarding fields alone are kin; the plain key is nobody's."""
+    plain = asked(get(query=b"x=1")).key
+    kin = [asked(get(line, query=b"x=1")).key for line in ("Cookie: django_language=de", "X-Forwarded-Host: y")]
+    assert {family(key) for key in kin} == {plain}
+    assert family(plain) is None
+    assert family(asked(get("X-Host: y", query=b"x=2")).key) != plain
 
 
 def test_cookie_of_somebody() -> None:

@@ -334,7 +334,7 @@ def written(number: int, tags: int, body: int) -> tuple[str, bytes]:
 def test_weight_is_what_it_takes(tags: int, body: int) -> None:
     """The charge for a page is what the interpreter allocates for it: no less, and hardly more."""
     store = Memory(LRU(), Budget(10**9), max_items=10**6)
-    pages = [written(number, tags, body) for number in range(300)]
+    pages = [written(number, tags, body) for number in range(150)]
     gc.collect()
     tracemalloc.start()
     try:
@@ -550,5 +550,5 @@ class AgainstReference(RuleBasedStateMachine):
         assert {name: set(kin) for name, kin in self.memory._families.items()} == families
 
 
-AgainstReference.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+AgainstReference.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestMemoryAgainstReference = AgainstReference.TestCase
