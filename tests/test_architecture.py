@@ -54,6 +54,7 @@ FOREIGN = {
     "click": {"rim"},
     "rich": {"rim"},
     "django": {"rim"},
+    "jinja2": {"rim"},
     "wagtail": {"rim"},
     "prometheus_client": {"engine", "rim"},
     "brotli": {"engine"},
