@@ -1,0 +1,48 @@
+"""A measured figure, beside its goal."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What was measured, in `unit`; `goal` is the most it may be."""
+
+    name: str
+    value: float
+    unit: str
+    goal: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the goal is met."""
+        return self.value <= self.goal
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value that `share` of all are not above."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def per_call(work: Callable[[], object], calls: int) -> float:
+    """Seconds of one call in a loop of `calls`."""
+    began = time.perf_counter()
+    for _ in range(calls):
+        work()
+    return (time.perf_counter() - began) / calls
+
+
+def interleaved(*works: Callable[[], object], calls: int, rounds: int = 9) -> list[float]:
+    """Seconds of a call of each, the best of several rounds that take turns, so that a slow moment slows all alike."""
+    best = [float("inf")] * len(works)
+    for _ in range(rounds):
+        for place, work in enumerate(works):
+            best[place] = min(best[place], per_call(work, calls))
+    return best
