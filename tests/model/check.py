@@ -68,12 +68,12 @@ def noted(world: World, state: State, worker: Worker, record: Record, seq: int) 
         worker = with_grace(world, state, worker._replace(soft=put(worker.soft, tag, seq)), tag)
     if world.scope.lag and not record.soft and world.protocol.settles:
         worker = worker._replace(lagging=put(worker.lagging, tag, state.edits[tag]))
-    if not world.protocol.compares and verdict_concerns(worker.page, tag):
+    if not world.protocol.compares and concerns(worker.page, tag):
         worker = worker._replace(page=NOTHING)
     return worker
 
 
-def verdict_concerns(entry: Entry, tag: int) -> bool:
+def concerns(entry: Entry, tag: int) -> bool:
     """Whether the entry depends on the tag."""
     return entry.content[tag] != ABSENT
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from . import server, timing
-from .check import applied, grace_over, noted, tidy, verdict_concerns
+from .check import applied, concerns, grace_over, noted, tidy
 from .follower import NAMES
 from .split import at_old_side, is_old_side, old_primary_stops
 from .state import ABSENT, NOTHING, PLANNED_PURGE, Phase, Purge, Step, put, with_purge, with_worker
@@ -45,7 +45,7 @@ def _record(world: World, state: State, index: int, plan: Plan) -> Iterator[Step
     if begins:
         state = server.new_epoch(world, state)
     state = server.record(state, plan, index + 1)
-    if not world.protocol.compares and verdict_concerns(state.shared, plan.tag):
+    if not world.protocol.compares and concerns(state.shared, plan.tag):
         state = state._replace(shared=NOTHING)
     clock = state.clock
     seq, epoch = clock.seq, clock.epoch

@@ -74,16 +74,20 @@ def broken(answer: Answer) -> bool:
     return any(0 <= version < need for version, need in zip(answer.content, answer.need, strict=True))
 
 
-def search(world: World) -> Findings:
-    """Visit every state that can be reached, or stop at the first answer that breaks the promise."""
-    return _Search(world).run()
+def search(world: World, *, strict: bool = False) -> Findings:
+    """Visit every state that can be reached, or stop at the first answer that breaks the promise.
+
+    The invariants are checked for the product's protocol, and for any other if the search is to be strict.
+    """
+    return _Search(world, strict=strict or world.right).run()
 
 
 class _Search:
     """One search: the states seen so far, each with the one that it was reached from."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, strict: bool) -> None:
         self.world = world
+        self.strict = strict
         self.before: dict[State, State | None] = {}
         self.findings = Findings()
 
@@ -105,8 +109,8 @@ class _Search:
 
     def visit(self, state: State, following: list[State]) -> bool:
         """Look at one state and all that may follow it; whether one of the answers broke the promise."""
-        world, right = self.world, self.world.right
-        if right and (invariant := broken_invariant(world, state)):
+        world, strict = self.world, self.strict
+        if strict and (invariant := broken_invariant(world, state)):
             raise InvariantError(f"{invariant}, at {state}")
         for index, answer in memory_answers(world, state):
             if broken(answer):
@@ -118,7 +122,7 @@ class _Search:
                 if broken(step.answer):
                     return True
                 self.count(step.answer)
-            if right and shrinks(state, step.state):
+            if strict and shrinks(state, step.state):
                 raise InvariantError(f"I6: positions only grow, but {step.text} at {state}")
             after = representative(world, step.state)
             if after not in self.before:

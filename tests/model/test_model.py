@@ -15,7 +15,7 @@ from .invariants import broken_invariant, shrinks
 from .mistakes import BROKEN
 from .report import history, scope_row, surprises, variant_row
 from .scopes import SCOPES, SMALL
-from .search import Findings, beginning, broken, representative, search, successors
+from .search import Findings, InvariantError, beginning, broken, representative, search, successors
 from .state import ABSENT, Answer, Entry, Phase, Reply, State, with_worker
 from .variants import LIMITS, SOUND, Variant
 from .world import Protocol, Scope, World
@@ -138,6 +138,25 @@ def test_the_invariants_notice_what_they_are_for() -> None:
     applied = _first(world, recorded, "A hears")
     assert shrinks(applied, recorded)
     assert not shrinks(recorded, applied)
+
+
+@pytest.mark.parametrize(
+    ("name", "invariant"),
+    [
+        ("v-lease-from-reply", "I1"),
+        ("v-wait-from-call", "I1"),
+        ("v-ack-before-apply", "I2"),
+        ("v-prune-no-floor", "I2"),
+        ("v-grant-while-behind", "I5"),
+        ("v-fork-inherits", "I5"),
+        ("v-no-epoch-restart", "I6"),
+    ],
+)
+def test_a_mistake_breaks_an_invariant_before_it_breaks_the_promise(name: str, invariant: str) -> None:
+    """A strict search stops where the reason is, not where a visitor suffers from it."""
+    variant = next(variant for variant in BROKEN if variant.name == name)
+    with pytest.raises(InvariantError, match=invariant):
+        search(variant.world, strict=True)
 
 
 def test_a_search_that_sees_nothing_is_reported() -> None:
