@@ -12,6 +12,7 @@ import json
 import os
 import secrets
 import time
+from email.utils import formatdate
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 from unittest.mock import patch
@@ -21,6 +22,8 @@ from cms_cache_mw import Cache, CacheMiddleware, Config
 from cms_cache_mw.stores.ticker import boottime
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import Message, Receive, Scope, Send
 
 Answer: TypeAlias = dict[str, Any]
@@ -56,7 +59,8 @@ class Script:
 class Origin:
     """The application: paths with a script, and `/stock/…`, a site like one of Django's."""
 
-    def __init__(self) -> None:
+    def __init__(self, wall: Callable[[], float]) -> None:
+        self._wall = wall
         self.scripts = {"/ready": Script([READY])}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,7 +77,7 @@ class Origin:
         script.seen.append({"method": scope["method"], "query": scope["query_string"].decode("latin-1"), "fields": asked})
         await script.note("begun")
         try:
-            await _play(script, answer, number, send)
+            await _play(script, answer, number, self._wall(), send)
         except BaseException:
             await script.note("failed")
             raise
@@ -83,7 +87,7 @@ class Origin:
             await script.note("over")
 
 
-async def _play(script: Script, answer: Answer, number: int, send: Send) -> None:
+async def _play(script: Script, answer: Answer, number: int, now: float, send: Send) -> None:
     for lines in answer["early"]:
         await send({"type": "http.response.early_hint", "links": lines})
     await script.gate(answer["gate"])
@@ -91,7 +95,8 @@ async def _play(script: Script, answer: Answer, number: int, send: Send) -> None
         raise RuntimeError("the application fails, as it was asked to")
     if answer["fails"] == "silent":
         return
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer["fields"]]
+    date = formatdate(now, usegmt=True)
+    headers = [(name.encode(), value.replace("{now}", date).encode("latin-1")) for name, value in answer["fields"]]
     await send({"type": "http.response.start", "status": answer["status"], "headers": headers})
     chunks = answer["chunks"]
     for place, chunk in enumerate(chunks):
@@ -130,9 +135,9 @@ class Front:
     """Both caches around one application, and the way in beside them."""
 
     def __init__(self) -> None:
-        self.origin = Origin()
         self._ahead = 0.0
-        timed = partial(Cache, now=lambda: boottime() + self._ahead, wall=lambda: time.time() + self._ahead)
+        self.origin = Origin(self._wall)
+        timed = partial(Cache, now=lambda: boottime() + self._ahead, wall=self._wall)
         url = os.environ.get("CMS_CACHE_REDIS_URL")
         with patch("cms_cache_mw.asgi.Cache", timed):
             self.caches = {
@@ -151,6 +156,9 @@ class Front:
         host = dict(scope["headers"]).get(b"host", b"").decode("latin-1").partition(":")[0]
         return await self.caches.get(host, self.caches["cms.test"])(scope, receive, send)
 
+    def _wall(self) -> float:
+        return time.time() + self._ahead
+
     async def _control(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked = dict(parse_qsl(scope["query_string"].decode()))
         body = await _read(receive)
@@ -162,7 +170,7 @@ class Front:
             case "/-/advance":
                 self._ahead += float(asked["seconds"])
             case "/-/now":
-                result = time.time() + self._ahead
+                result = self._wall()
             case "/-/seen" if script:
                 result = script.seen
             case "/-/open" if script:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def launched(kind: Kind, app: str, log: Path, **environment: str) -> Worker:
-    """A server that is ready, with no Date or Server of its own where it can be told so."""
+    """A server that is ready, with no Date of its own where it can be told so."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CMS_CACHE_")}
-    worker = Worker(app, inherited | {"PYTHONPATH": str(ROOT)} | environment, log, kind)
+    worker = Worker(app, inherited | {"PYTHONPATH": str(ROOT), "UVICORN_DATE_HEADER": "0"} | environment, log, kind)
     try:
         worker.start()
     except BaseException:

@@ -37,7 +37,7 @@ def answer(  # noqa: D417 - the rest says what it is
     fails: Literal["raise", "silent", "cut"] | None = None,
     html: bool = True,
 ) -> Answer:
-    """What the application is to answer; in a body `%d` stands for the number of the request.
+    """What the application is to answer; in a body `%d` stands for the number of the request, in a field `{now}` for the date.
 
     Args:
         times: how often each chunk is repeated within itself.
@@ -107,7 +107,11 @@ class Site:
 
     def now(self, ahead: float = 0.0) -> str:
         """The caches' present, or a time that far from it, as a date."""
-        return formatdate(float(self._control("now")) + ahead, usegmt=True)
+        return formatdate(self.wall() + ahead, usegmt=True)
+
+    def wall(self) -> float:
+        """The caches' present in seconds since 1970."""
+        return float(self._control("now"))
 
     def open(self, path: str, gate: str) -> None:
         """Let renders of a path go on that wait at a gate."""
