@@ -11,9 +11,12 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
+
+from cms_cache_mw.aside import Aside
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -25,7 +28,7 @@ HEAVY: Final = 32_768
 LEAVE: Final = 2.0
 """Seconds that an orderly end waits for work under way."""
 THREADS: Final = 4
-"""Threads for work that nobody waits for, where there is no loop."""
+"""Threads for work that nobody waits for, where there is no loop; as many again for what is slow."""
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
@@ -44,7 +47,10 @@ def drive(work: Awaitable[T]) -> T:
     except StopIteration as end:
         result: T = end.value
         return result
-    raise RuntimeError("a coroutine of the engine suspended outside an event loop; its leaves must block here")
+    raise RuntimeError(
+        "a coroutine of the engine suspended where it cannot: its leaves block on a thread, and suspend where an event loop "
+        "runs; call WSGI applications on a thread without one"
+    )
 
 
 class Runtime:
@@ -52,8 +58,7 @@ class Runtime:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[object]] = set()
-        self._pool: ThreadPoolExecutor | None = None
-        self._lock = threading.Lock()
+        self._quick, self._slow = Aside("cms-cache-aside", THREADS), Aside("cms-cache-refresh", THREADS)
 
     async def wait(self, future: Future[T], patience: float) -> bool:
         """Whether the future is done within `patience` seconds."""
@@ -90,10 +95,11 @@ class Runtime:
             return await asyncio.to_thread(work)
         return work()
 
-    def spawn(self, work: Coroutine[object, object, object]) -> None:
-        """Run `work` without anybody waiting for it; what it raises is nobody's."""
+    def spawn(self, work: Coroutine[object, object, object], *, slow: bool = False) -> None:
+        """Run `work` without anybody waiting for it; what it raises is nobody's. On threads the `slow` is not in the way of the rest."""
         if running_loop() is None:
-            self._threads().submit(drive, work)
+            if not (self._slow if slow else self._quick).do(partial(drive, work)):
+                work.close()
             return
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
@@ -109,21 +115,15 @@ class Runtime:
         timer.start()
 
     async def finish(self) -> None:
-        """Wait for what was spawned on this loop, but not for ever, and for the threads."""
+        """Wait for what was spawned on this loop and on threads, but not for ever."""
         loop = running_loop()
         if mine := {task for task in self._tasks if task.get_loop() is loop}:
             _, late = await asyncio.wait(mine, timeout=LEAVE)
             for task in late:
                 task.cancel()
-        pool, self._pool = self._pool, None
-        if pool:
-            pool.shutdown()
-
-    def _threads(self) -> ThreadPoolExecutor:
-        with self._lock:
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="cms-cache-aside")
-            return self._pool
+        # What is slow comes first: it spawns what is quick.
+        self._slow.finish(LEAVE)
+        self._quick.finish(LEAVE)
 
     def _let_go(self, task: asyncio.Task[object]) -> None:
         self._tasks.discard(task)

@@ -103,7 +103,7 @@ class WSGICacheMiddleware:
         nobody = {**environ, "wsgi.input": io.BytesIO(), "CONTENT_LENGTH": ""}
         if not environ["wsgi.multithread"]:
             return _Then(body, lambda: drive(self._refresh(recorder, nobody)))
-        self.cache.runtime.spawn(self._refresh(recorder, nobody))
+        self.cache.runtime.spawn(self._refresh(recorder, nobody), slow=True)
         return body
 
     async def _refresh(self, recorder: Recorder, environ: WSGIEnvironment) -> None:
