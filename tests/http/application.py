@@ -28,8 +28,17 @@ if TYPE_CHECKING:
 
 Answer: TypeAlias = dict[str, Any]
 TOKEN = "secret-of-the-tests"
-READY: Answer = {"status": 204, "fields": [], "chunks": [""], "times": 1, "early": [], "gate": None, "trailing": False, "fails": None}
-"""What a server is asked until it is up.""" 
+READY: Answer = {
+    "status": 204,
+    "fields": [],
+    "chunks": [""],
+    "times": 1,
+    "early": [],
+    "gate": None,
+    "trailing": False,
+    "fails": None,
+}
+"""What a server is asked until it is up."""
 
 
 class Script:
@@ -66,7 +75,7 @@ class Origin:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as the script of the path says."""
         if scope["type"] != "http":
-            return
+            return None
         path: str = scope["path"]
         if path.startswith("/stock/"):
             return await stock(scope, send)
@@ -74,7 +83,9 @@ class Origin:
         answer = script.answers[min(len(script.seen), len(script.answers) - 1)]
         asked = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
         number = len(script.seen) + 1
-        script.seen.append({"method": scope["method"], "query": scope["query_string"].decode("latin-1"), "fields": asked})
+        script.seen.append(
+            {"method": scope["method"], "query": scope["query_string"].decode("latin-1"), "fields": asked}
+        )
         await script.note("begun")
         try:
             await _play(script, answer, number, self._wall(), send)
@@ -182,7 +193,9 @@ class Front:
                 async with asyncio.timeout(15), script.news:
                     await script.news.wait_for(lambda: script.events.count(asked["event"]) >= times)
         content = json.dumps(result).encode()
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(content))]})
+        await send(
+            {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(content))]}
+        )
         await send({"type": "http.response.body", "body": content})
 
 

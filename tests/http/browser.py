@@ -38,7 +38,9 @@ class Exchange:
     fields: dict[str, str] = field(default_factory=dict)
 
 
-_LAUNCH = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
+_LAUNCH = (
+    "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
+)
 """The browser reads commands from descriptor 3 and writes to descriptor 4."""
 
 
@@ -102,7 +104,11 @@ class Browser:
         path = executable()
         assert path is not None
         switches = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
-        switches += ["--disable-background-networking", "--disable-component-update", "--host-resolver-rules=MAP *.test 127.0.0.1"]
+        switches += [
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--host-resolver-rules=MAP *.test 127.0.0.1",
+        ]
         switches += ["--remote-debugging-pipe", f"--user-data-dir={folder}", "about:blank"]
         self._pipe = _Pipe([path, *switches], folder / "log")
         self._numbers = count(1)

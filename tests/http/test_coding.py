@@ -6,32 +6,33 @@ import gzip
 import zlib
 from typing import TYPE_CHECKING
 
-import brotli
 import pytest
-import zstandard
 
 from tests.http.site import answer
 from tests.support.wait import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.http.site import Site
     from tests.http.wire import Received
 
+brotli = pytest.importorskip("brotli")
+zstandard = pytest.importorskip("zstandard")
+
 FRESH = "Cache-Control: max-age=60"
 TEXT = "the words of a page " * 100
-DECODED: dict[str, Callable[[bytes], bytes]] = {
-    "gzip": gzip.decompress,
-    "br": brotli.decompress,
-    "zstd": lambda body: zstandard.ZstdDecompressor().decompress(body),
-}
 BROWSER = "Accept-Encoding: gzip, deflate, br, zstd"
 
 
 def decoded(reply: Received) -> bytes:
     """The body without its coding."""
-    return DECODED.get(reply.field("content-encoding") or "", bytes)(reply.body)
+    match reply.field("content-encoding"):
+        case "gzip":
+            return gzip.decompress(reply.body)
+        case "br":
+            return bytes(brotli.decompress(reply.body))
+        case "zstd":
+            return bytes(zstandard.ZstdDecompressor().decompress(reply.body))
+    return reply.body
 
 
 @pytest.mark.parametrize("profile", ["cms"])
@@ -60,12 +61,16 @@ def test_gzip_while_it_is_forwarded(site: Site) -> None:
 
 @pytest.mark.parametrize("profile", ["cms"])
 def test_each_coding(site: Site) -> None:
-    """gzip at once, brotli and zstandard after a second read; each has a tag of its own and all have the same page in them."""
+    """There is gzip at once, brotli and zstandard after a second read; each has a tag of its own and all have the same page in them."""
     path = site.script(answer(FRESH, 'ETag: "a"', body=TEXT))
     site.ask(path)
     assert site.ask(path, "Accept-Encoding: gzip").lines("content-encoding") in (["gzip"], [])
     for name in ("br", "zstd", "gzip"):
-        until(lambda name=name: site.ask(path, f"Accept-Encoding: {name}").lines("content-encoding") == [name], name)
+
+        def made(name: str = name) -> bool:
+            return site.ask(path, f"Accept-Encoding: {name}").lines("content-encoding") == [name]
+
+        until(made, f"a page in {name}")
 
     tags = {}
     for asked in ("gzip", "br", "zstd", "identity", "gzip;q=0", "x-gzip", "*", "br;q=0.5, gzip"):
@@ -131,10 +136,10 @@ def test_left_as_it_is(site: Site, page: dict[str, object]) -> None:
     """What a coding would not help, or what forbids it, is sent as it is."""
     path = site.script(page)
 
-    for _ in range(3):
-        reply = site.ask(path, BROWSER)
+    replies = [site.ask(path, BROWSER) for _ in range(3)]
+    for reply in replies:
         assert reply.lines("content-encoding") == reply.lines("vary") == []
-    assert reply.level == "memory"
+    assert replies[-1].level == "memory"
 
 
 @pytest.mark.parametrize("profile", ["cms"])

@@ -19,7 +19,9 @@ CHANGED = "Thu, 01 Jan 2026 00:00:00 GMT"
 def test_not_modified(site: Site) -> None:
     """RFC 9110 §15.4.5: a 304 has the fields a visitor's cache needs, and none about the body that it does not send."""
     path = site.script(
-        answer(FRESH, 'ETag: "a"', f"Last-Modified: {CHANGED}", "Content-Location: /a", "Content-Language: en", "Vary: X-A")
+        answer(
+            FRESH, 'ETag: "a"', f"Last-Modified: {CHANGED}", "Content-Location: /a", "Content-Language: en", "Vary: X-A"
+        )
     )
     site.ask(path)
 
@@ -138,9 +140,7 @@ def test_several_ranges(site: Site) -> None:
 )
 def test_if_range(site: Site, condition: str, status: int) -> None:
     """RFC 9110 §13.1.5: a part only of the very representation that the visitor has parts of."""
-    path = site.script(
-        answer(FRESH, 'ETag: "a"', f"Last-Modified: {CHANGED}", f"Date: {site.now()}", body=DIGITS)
-    )
+    path = site.script(answer(FRESH, 'ETag: "a"', f"Last-Modified: {CHANGED}", f"Date: {site.now()}", body=DIGITS))
     site.ask(path)
 
     assert site.ask(path, "Range: bytes=0-1", f"If-Range: {condition}").status == status
@@ -174,7 +174,14 @@ def test_304_freshens(site: Site) -> None:
     """RFC 9111 §4.3.4: a 304 begins a new life and updates the fields, but not those that describe the stored bytes."""
     first = answer(FRESH, 'ETag: "a"', f"Last-Modified: {CHANGED}", "X-A: 1", "X-B: stays", "Content-Language: en")
     second = answer(
-        *("Cache-Control: max-age=600", 'ETag: "a"', "X-A: 2", "X-A: 3", "Content-Language: de", "Content-Encoding: foo"),
+        *(
+            "Cache-Control: max-age=600",
+            'ETag: "a"',
+            "X-A: 2",
+            "X-A: 3",
+            "Content-Language: de",
+            "Content-Encoding: foo",
+        ),
         *("X-New: 1", "Content-MD5: x"),
         status=304,
         body="",
@@ -233,7 +240,9 @@ def test_another_answer_replaces(site: Site) -> None:
 
 def test_an_answer_that_may_not_be_stored_outdates(site: Site) -> None:
     """RFC 9111 §4.3.3: a newer answer that may not be stored is not followed by the older one."""
-    path = site.script(answer("Cache-Control: max-age=60, stale-while-revalidate=600"), answer("Cache-Control: no-store"))
+    path = site.script(
+        answer("Cache-Control: max-age=60, stale-while-revalidate=600"), answer("Cache-Control: no-store")
+    )
     site.ask(path)
     site.advance(61)
 

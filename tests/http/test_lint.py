@@ -25,7 +25,8 @@ PAGE = answer(
     body=TEXT,
 )
 CONFIRMED = answer(
-    *("Cache-Control: max-age=60", 'ETag: "a"', "Vary: Accept-Encoding", "Date: {now}"), status=304, body="", html=False)
+    *("Cache-Control: max-age=60", 'ETag: "a"', "Vary: Accept-Encoding", "Date: {now}"), status=304, body="", html=False
+)
 
 
 def complaints(reply: Received, method: str, present: float) -> list[str]:

@@ -88,7 +88,10 @@ def test_a_refresh_that_fails(site: Site) -> None:
 
 
 FAILURES = [
-    *(pytest.param(answer("Cache-Control: no-store", status=status), id=str(status)) for status in (500, 502, 503, 504)),
+    *(
+        pytest.param(answer("Cache-Control: no-store", status=status), id=str(status))
+        for status in (500, 502, 503, 504)
+    ),
     pytest.param(answer(fails="raise"), id="raises"),
     pytest.param(answer(fails="silent"), id="gives no answer"),
 ]

@@ -102,7 +102,12 @@ def test_tag_headers_never_leave(site: Site) -> None:
     stored = site.script(answer(FRESH, 'ETag: "a"', *tags))
     refused = site.script(answer("Cache-Control: no-store", *tags))
 
-    replies = [site.ask(stored), site.ask(stored), site.ask(stored, method="HEAD"), site.ask(stored, 'If-None-Match: "a"')]
+    replies = [
+        site.ask(stored),
+        site.ask(stored),
+        site.ask(stored, method="HEAD"),
+        site.ask(stored, 'If-None-Match: "a"'),
+    ]
     replies += [site.ask(refused), site.ask(refused, method="HEAD"), site.ask(refused, method="POST")]
     assert replies[3].status == 304
     for reply in replies:

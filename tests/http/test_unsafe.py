@@ -142,4 +142,4 @@ def test_a_flood(profile: Profile) -> None:
 
 def _records(client: redis.Redis) -> int:
     """How many records the purge clock has."""
-    return int(cast("int", client.xlen("{cms}:clock:log")))
+    return cast("int", client.xlen("{cms}:clock:log"))

@@ -88,5 +88,8 @@ def test_at_most_32_variants(site: Site) -> None:
 
     assert site.renders(path) == 40
     assert site.ask(path, "X-A: 0").level == "memory"
-    stored = sum(site.ask(path, f"X-A: {number}", "Cache-Control: only-if-cached").level == "memory" for number in range(39, 0, -1))
+    stored = sum(
+        site.ask(path, f"X-A: {number}", "Cache-Control: only-if-cached").level == "memory"
+        for number in range(39, 0, -1)
+    )
     assert stored == 31 if site.profile == "rfc" else stored <= 31

@@ -53,7 +53,11 @@ class Connection:
         sent = [(b"host", self.host.encode()), *fields(*lines)]
         if body:
             sent.append((b"content-length", b"%d" % len(body)))
-        events: list[h11.Event] = [h11.Request(method=method, target=target, headers=sent), h11.Data(data=body), h11.EndOfMessage()]
+        events: list[h11.Event] = [
+            h11.Request(method=method, target=target, headers=sent),
+            h11.Data(data=body),
+            h11.EndOfMessage(),
+        ]
         # At once: a server may answer and hang up before it has read a body.
         self._socket.sendall(b"".join(self._state.send(event) or b"" for event in events))
         return self
