@@ -21,6 +21,8 @@ from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
 
+from cms_cache_mw import depends_on
+from cms_cache_mw.contrib.jinja import CacheExtension
 from examples.newsroom import artwork, richtext
 from examples.newsroom.content import LANGUAGES, RESULTS, SITES, Edition, Page, Result
 from examples.newsroom.words import MOTTO, NAMES, WORDS, long_date
@@ -71,8 +73,9 @@ class View:
         return list(self._tags)
 
     def note(self, *tags: str) -> None:
-        """Add tags that no answer brings by itself."""
+        """Add tags that no answer brings by itself; a part that is cached has to have them too."""
         self._tags.update(dict.fromkeys(tags))
+        depends_on(*tags)
 
     def t(self, word: str, **values: object) -> str:
         """A word of the site's furniture in the reader's language."""
@@ -177,7 +180,7 @@ def sandbox() -> ImmutableSandboxedEnvironment:
     """The environment of the public templates, in which an editor's template reaches nothing but its view."""
     environment = ImmutableSandboxedEnvironment(
         loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
+        trim_blocks=True, lstrip_blocks=True, extensions=[CacheExtension],
     )  # fmt: skip
     environment.globals.update(names=NAMES, mottos=MOTTO, languages=LANGUAGES, pid=os.getpid, now=_now)
     environment.globals.update(page_size=PAGE_SIZE, most_results=RESULTS)
