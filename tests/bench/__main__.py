@@ -39,7 +39,6 @@ def main() -> int:
     _say(f"{'figure':<64}{'measured':>12}{'goal':>12}")
     for figure in figures(sys.argv[1:]):
         missed += not figure.holds
-        mark = "" if figure.holds else "  missed"
         line = f"{figure.name:<64}{figure.value:>9.3g} {figure.unit:<3}{figure.goal:>8g} {figure.unit:<3}"
         _say(line + ("" if figure.holds else "  missed"))
     return 1 if missed and os.environ.get("CHECK") else 0

@@ -108,7 +108,7 @@ def _dependents(workers: list[Worker]) -> Iterator[Figure]:
         one.append(_purged(workers[0], 8))
         time.sleep(0.005)
     ratio = percentile(many, 0.5) / percentile(one, 0.5)
-    yield Figure(f"purge of a tag of {DEPENDENTS:,} pages against one page", ratio, "×", 2)
+    yield Figure(f"purge of a tag of {DEPENDENTS:,} pages against one page", ratio, "x", 2)
 
 
 def _fresh(url: str, workers: list[Worker]) -> Iterator[Figure]:
@@ -119,7 +119,7 @@ def _fresh(url: str, workers: list[Worker]) -> Iterator[Figure]:
         worker.stop()
     usual = [_purged(workers[0], 9) for _ in range(20)]
     ratio = percentile(first, 0.5) / percentile(usual, 0.5)
-    yield Figure("first purge of a process that only purges, against a worker's", ratio, "×", 5)
+    yield Figure("first purge of a process that only purges, against a worker's", ratio, "x", 5)
 
 
 def _check() -> Iterator[Figure]:
