@@ -47,10 +47,9 @@ def drive(work: Awaitable[T]) -> T:
     except StopIteration as end:
         result: T = end.value
         return result
-    raise RuntimeError(
-        "a coroutine of the engine suspended where it cannot: its leaves block on a thread, and suspend where an event loop "
-        "runs; call WSGI applications on a thread without one"
-    )
+    if running_loop():
+        raise RuntimeError("an event loop runs on this thread, which must not wait: call this on another thread")
+    raise RuntimeError("a coroutine of the engine suspended outside an event loop; its leaves must block here")
 
 
 class Runtime:

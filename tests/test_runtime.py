@@ -141,6 +141,16 @@ def test_drive_refuses_to_suspend() -> None:
     assert ended == [True]
 
 
+async def test_drive_on_a_loop() -> None:
+    """Where a loop runs, what has to wait is refused, and told where to go; what has not to wait is done."""
+    runtime = Runtime()
+    with pytest.raises(RuntimeError, match="call this on another thread"):
+        drive(runtime.wait(Future(), 1.0))
+    done: Future[int] = Future()
+    done.set_result(1)
+    assert drive(runtime.wait(done, 1.0)) is True
+
+
 async def test_running_loop() -> None:
     """A loop is seen on its own thread alone."""
     assert running_loop() is asyncio.get_running_loop()
@@ -218,6 +228,58 @@ def test_spawned_on_a_thread(runtime: Runtime) -> None:
     runtime.spawn(work())
     drive(runtime.finish())
     assert len(idents) == 11
+
+
+def test_what_is_spawned_by_spawned_work(runtime: Runtime) -> None:
+    """The end waits for that too, be it quick or slow."""
+    done: list[int] = []
+
+    async def work(depth: int) -> None:
+        if depth:
+            runtime.spawn(work(depth - 1))
+        done.append(depth)
+
+    runtime.spawn(work(3), slow=True)
+    drive(runtime.finish())
+    assert done.count(0) == 1
+
+
+def test_slow_work_is_not_in_the_way(runtime: Runtime) -> None:
+    """However much that is slow hangs, what is quick is done."""
+    free, done = threading.Event(), threading.Event()
+
+    async def hangs() -> None:
+        free.wait(10)
+
+    async def quick() -> None:
+        done.set()
+
+    for _ in range(20):
+        runtime.spawn(hangs(), slow=True)
+    runtime.spawn(quick())
+    assert done.wait(5)
+    free.set()
+
+
+def test_end_leaves_hanging_threads_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A render that hangs on a thread is not waited for for ever, and keeps no process from ending."""
+    monkeypatch.setattr("cms_cache_mw.runtime.LEAVE", 0.05)
+    runtime, free, hanging = Runtime(), threading.Event(), threading.Event()
+
+    async def hangs() -> None:
+        hanging.set()
+        free.wait(10)
+
+    runtime.spawn(hangs(), slow=True)
+    assert hanging.wait(5)
+    began = time.monotonic()
+    drive(runtime.finish())
+    assert time.monotonic() - began < 1
+    left = [thread for thread in threading.enumerate() if thread.name == "cms-cache-refresh"]
+    assert [thread.daemon for thread in left] == [True]
+    free.set()
+    drive(runtime.finish())
+    assert not any(thread.is_alive() for thread in left)
 
 
 async def test_later_on_a_loop(runtime: Runtime) -> None:
