@@ -36,10 +36,10 @@ def shrinks(before: State, after: State) -> bool:
         return True
     if before.workers is after.workers:
         return False
-    return any(
-        old is not new and old.epoch == new.epoch and (new.pos < old.pos or new.floor < old.floor)
-        for old, new in zip(before.workers, after.workers, strict=True)
-    )
+    for old, new in zip(before.workers, after.workers, strict=True):
+        if old is not new and old.epoch == new.epoch and (new.pos < old.pos or new.floor < old.floor):
+            return True
+    return False
 
 
 def _misses_purge(state: State, worker: Worker) -> bool:

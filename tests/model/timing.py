@@ -18,22 +18,24 @@ if TYPE_CHECKING:
 
 
 def _marked(worker: Worker, wait: int) -> Worker:
-    reply = worker.reply
-    if worker.lease == ABSENT and reply.lease == ABSENT:
-        return worker
-    lease = ABSENT if worker.lease == ABSENT else worker.lease | wait
+    lease, reply = worker.lease, worker.reply
     if reply.lease != ABSENT:
-        reply = reply._replace(lease=reply.lease | wait)
-    return worker._replace(lease=lease, reply=reply)
+        worker = worker._replace(reply=reply._replace(lease=reply.lease | wait))
+    return worker if lease == ABSENT else worker._replace(lease=lease | wait)
 
 
 def _ended(worker: Worker, wait: int) -> Worker:
     lease, reply = worker.lease, worker.reply
-    if lease != ABSENT and lease & wait:
-        lease = ABSENT
     if reply.lease != ABSENT and reply.lease & wait:
-        reply = reply._replace(lease=ABSENT) if reply.records else NO_REPLY
-    return worker._replace(lease=lease, reply=reply)
+        worker = worker._replace(reply=reply._replace(lease=ABSENT) if reply.records else NO_REPLY)
+    return worker._replace(lease=ABSENT) if lease != ABSENT and lease & wait else worker
+
+
+def _unmarked(worker: Worker, wait: int) -> Worker:
+    lease, reply = worker.lease, worker.reply
+    if reply.lease != ABSENT and reply.lease & wait:
+        worker = worker._replace(reply=reply._replace(lease=reply.lease & ~wait))
+    return worker._replace(lease=lease & ~wait) if lease != ABSENT and lease & wait else worker
 
 
 def begin(state: State, wait: int) -> State:
@@ -49,15 +51,5 @@ def end(world: World, state: State, wait: int) -> State:
 
 
 def forget(state: State, wait: int) -> State:
-    """Nobody waits any more: the bit says nothing about the leases that carry it."""
-    return state._replace(
-        workers=tuple(
-            worker._replace(
-                lease=worker.lease if worker.lease == ABSENT else worker.lease & ~wait,
-                reply=worker.reply
-                if worker.reply.lease == ABSENT
-                else worker.reply._replace(lease=worker.reply.lease & ~wait),
-            )
-            for worker in state.workers
-        )
-    )
+    """Nobody waits any more: the mark says nothing about the leases that carry it."""
+    return state._replace(workers=tuple(_unmarked(worker, wait) for worker in state.workers))
