@@ -137,8 +137,8 @@ class Clock:
             return Reason.UNSURE
         if dated.epoch != state.epoch:
             return Reason.EPOCH
-        pos, base = state.pos, dated.base
-        if base == pos and not state.outdated:
+        outdated, pos, base = state.outdated, state.pos, dated.base
+        if base == pos and not outdated:
             return None
         # The order matters: soft and outdated, hard, floor, since that is how the writer moves what it knows.
         softly = self._softly(state, dated, now) if state.soft else None
@@ -161,11 +161,11 @@ class Clock:
 
     @staticmethod
     def _purged(state: State, dated: Dated) -> bool:
-        outdated, hard, base = state.outdated, state.hard, dated.base
+        outdated, known, base = state.outdated, state.hard.get, dated.base
         if outdated and any(outdated.get(tag, 0) > base for tag in dated.prints):
             return True
         for tag in dated.prints:  # noqa: SIM110 - a generator takes twice as long
-            if hard.get(tag, 0) > base:
+            if known(tag, 0) > base:
                 return True
         return False
 

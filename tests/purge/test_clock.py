@@ -124,6 +124,14 @@ def test_soft_purge_is_stale_and_then_hard() -> None:
     assert clock.check(page, NOW + 10) is Reason.PURGED
 
 
+def test_what_began_at_a_soft_purge_is_fresh() -> None:
+    """A render that begins when a soft purge has been applied is fresh, also once the clock has gone on."""
+    clock = leased()
+    after = Page(purge(clock, PAGE, kind="soft", grace=10))
+    purge(clock, FOOTER)
+    assert clock.check(after, NOW) is None
+
+
 def test_stale_entry_does_not_age_past_a_pending_soft_purge() -> None:
     """Another purge of something else does not raise the base of an entry that waits to be replaced."""
     clock = leased()
@@ -176,7 +184,7 @@ def test_finished_soft_purges_are_kept_as_hard_ones() -> None:
     clock = leased()
     purge(clock, PAGE, kind="soft", grace=10)
     purge(clock, MENU, kind="soft", grace=20)
-    clock.settle_soft(NOW + 15)
+    clock.settle_soft(NOW + 10)
     assert list(clock.state.soft) == [MENU]
     assert clock.check(Page(5, (PAGE,)), NOW + 15) is Reason.PURGED
     assert clock.check(Page(5, (MENU,)), NOW + 15) is Reason.SOFT_PURGED
@@ -327,7 +335,7 @@ class TestSettle:
         clock.advance(2.0)
         assert settling.token == Token(EPOCH + 1, 30)
 
-    @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), max_size=300))
+    @given(st.lists(st.tuples(st.floats(0, 1) | st.floats(0, 0.05), st.booleans()), max_size=300))
     def test_is_never_newer_nor_much_older_than_it_should_be(self, steps: list[tuple[float, bool]]) -> None:
         """The position given is one that had been applied for the settling time, and at most a sixteenth out of date."""
         now = 1000.0
@@ -341,7 +349,15 @@ class TestSettle:
             at_most = max((pos for at, pos in applied if at <= now - 2.0), default=0)
             at_least = max((pos for at, pos in applied if at <= now - 2.0 - 2.0 / 16), default=0)
             assert at_least <= settling.token.pos <= at_most
+
+    def test_storm_leaves_few_marks(self, clock: Ticker) -> None:
+        """However many purges come, some three dozen notes of where the clock stood are enough, and it goes on."""
+        settling = self.settling(clock)
+        for _ in range(4_000):
+            clock.advance(0.001)
+            purge(settling, PAGE, now=clock.now())
         assert len(settling.state.marks) < 40
+        assert 2_000 - 130 <= settling.token.pos <= 2_005
 
 
 @dataclass
@@ -539,6 +555,21 @@ class TestThreads:
                     pending.pop()()
 
             return act
+
+        assert self.run(prepare) > 40
+
+    def test_check_while_the_purge_of_what_is_outdated_is_applied(self) -> None:
+        """What is gone in this worker stays gone at every instant of the change from the own mark to the log's."""
+
+        def prepare() -> tuple[Callable[[], object], Callable[[], object], Callable[[], None]]:
+            clock, page = leased(), Page(5)
+            clock.outdate([PAGE])
+            seen: list[Reason | None] = []
+
+            def judge() -> None:
+                assert seen == [Reason.PURGED]
+
+            return (lambda: seen.append(clock.check(page, NOW))), (lambda: purge(clock, PAGE)), judge
 
         assert self.run(prepare) > 40
 
