@@ -247,18 +247,14 @@ class Clock:
             following = state.pos + 1
             state.outdated.update(dict.fromkeys(prints, following))
             if len(state.outdated) > self.capacity:
-                # Too many to tell apart: everything there is counts as purged.
+                # Too many to tell apart: everything there is counts as purged until the log goes on.
                 state.floor = max(state.floor, following)
                 state.outdated = {_NOBODYS: 0}
 
     def _forget_outdated(self, state: State) -> None:
         """Let go of what the log says by now. All that was rendered here before a purge was applied is older than it."""
         with self._outdating:
-            state.outdated = {
-                tag: number
-                for tag, number in state.outdated.items()
-                if (state.floor > state.pos if tag == _NOBODYS else state.hard.get(tag, 0) < number)
-            }
+            state.outdated = {tag: number for tag, number in state.outdated.items() if state.hard.get(tag, 0) < number}
 
     def grant(self, until: float) -> None:
         """Extend the lease; it never gets shorter."""
