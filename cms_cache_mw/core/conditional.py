@@ -38,11 +38,11 @@ def held(request: Request, fields: Fields, tags: Iterable[bytes], wall: float) -
 def _listed(value: bytes, tags: tuple[bytes, ...]) -> bytes | None:
     if value.strip(b" \t,") == b"*":
         return tags[0] if tags else b""
-    wanted = {_opaque(match[0]) for match in _TAG.finditer(value)}
-    return next((tag for tag in tags if _opaque(tag) in wanted), None)
+    wanted = {opaque(match[0]) for match in _TAG.finditer(value)}
+    return next((tag for tag in tags if opaque(tag) in wanted), None)
 
 
-def _opaque(tag: bytes) -> bytes:
+def opaque(tag: bytes) -> bytes:
     """What weak comparison looks at (RFC 9110 §8.8.3.2); a tag that lost its quotes is still the same tag."""
     return tag.removeprefix(b"W/").strip(b'"')
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from cms_cache_mw.core import vary
+from cms_cache_mw.core.conditional import opaque
 from cms_cache_mw.core.dates import format_date
 from cms_cache_mw.core.entry import Freshness
 from cms_cache_mw.core.fields import HOP_BY_HOP, connection_named, delta, directives
@@ -192,9 +193,11 @@ def freshen(request: Request, entry: Entry, head: Head, rules: Rules, *, wall: f
 
 
 def _contradicts(stored: Fields, received: Fields) -> bool:
-    """Whether both have a strong entity tag and they differ."""
+    """Whether both have an entity tag and they differ; a weak one may be that of a strong one (RFC 9110 §8.8.3.2)."""
     ours, theirs = lines(stored, b"etag"), lines(received, b"etag")
-    return bool(ours and theirs) and not theirs[0].startswith(b"W/") and ours[0] != theirs[0]
+    if not ours or not theirs or ours[0] == theirs[0]:
+        return False
+    return not theirs[0].startswith(b"W/") or opaque(ours[0]) != opaque(theirs[0])
 
 
 def describes(head: Head, entry: Entry) -> bool:

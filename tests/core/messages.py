@@ -42,7 +42,12 @@ def head(*lines: str, status: int = 200) -> Head:
 
 
 def stored(
-    *lines: str, status: int = 200, rules: Rules = RFC, asked: Request | None = None, delay: float = 0.0, body: bytes = BODY
+    *lines: str,
+    status: int = 200,
+    rules: Rules = RFC,
+    asked: Request | None = None,
+    delay: float = 0.0,
+    body: bytes = BODY,
 ) -> Entry:
     """What the cache keeps of a response that came at the present."""
     asked = asked or request()

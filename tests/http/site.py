@@ -71,6 +71,7 @@ class Site:
     profile: Profile
     kind: str
     _open: list[Connection] = field(default_factory=list)
+    _way_in: Connection | None = None
 
     def visitor(self) -> Connection:
         """Somebody new, with a connection of his own; it is closed after the test."""
@@ -138,6 +139,8 @@ class Site:
             connection.close()
 
     def _control(self, verb: str, body: bytes = b"", **fields: str) -> Any:  # noqa: ANN401 - JSON
-        reply = self.ask(f"/-/{verb}?{urlencode(fields)}", method="POST", body=body)
+        if self._way_in is None:
+            self._way_in = self.visitor()
+        reply = self._way_in.ask(f"/-/{verb}?{urlencode(fields)}", method="POST", body=body)
         assert reply.status == 200, reply.body
         return json.loads(reply.body)

@@ -226,6 +226,22 @@ def test_304_answers_the_visitors_condition(site: Site) -> None:
         assert site.asked(path)["if-none-match"] == '"a"'
 
 
+def test_one_question_for_many(site: Site) -> None:
+    """RFC 9111 §4: those who ask while the application is asked about a stale page share its answer."""
+    path = site.script(
+        answer(FRESH, 'ETag: "a"', body=DIGITS), answer(FRESH, 'ETag: "a"', gate="go", status=304, body="", html=False)
+    )
+    site.ask(path)
+    site.advance(61)
+    first = site.visitor().send(path)
+    site.wait(path, "begun", 2)
+    others = [site.visitor().send(path) for _ in range(4)]
+    site.open(path, "go")
+
+    assert {visitor.read().body for visitor in (first, *others)} == {DIGITS.encode()}
+    assert site.renders(path) == 2
+
+
 def test_another_answer_replaces(site: Site) -> None:
     """RFC 9111 §4.3.3: an answer that is no 304 takes the entry's place."""
     path = site.script(answer(FRESH, 'ETag: "a"'), answer(FRESH, 'ETag: "b"'))
@@ -276,3 +292,23 @@ def test_no_cache_is_validated_each_time(site: Site) -> None:
     bodies = [site.ask(path).body for _ in range(3)]
     assert site.renders(path) == 3
     assert bodies == ([b"answer 1"] * 3 if site.profile == "rfc" else [b"answer 1", b"answer 2", b"answer 3"])
+
+
+def test_head_freshens(site: Site) -> None:
+    """RFC 9111 §4.3.5: the answer to a HEAD that describes the stored page begins a new life; one that does not is passed on."""
+    path = site.script(
+        answer(FRESH, 'ETag: "a"', "X-A: 1"),
+        answer("Cache-Control: max-age=600", 'ETag: "a"', "X-A: 2", "Content-Length: 8", body="", html=False),
+    )
+    site.ask(path)
+    site.advance(61)
+    head = site.ask(path, method="HEAD")
+    assert (head.status, head.body, head.lines("x-a")) == (200, b"", ["2"])
+    hit = site.ask(path)
+    assert (hit.level, hit.body, hit.lines("x-a")) == ("memory", b"answer 1", ["2"])
+
+    other = site.script(answer(FRESH, 'ETag: "a"'), answer(FRESH, 'ETag: "b"', body=""), answer(FRESH, 'ETag: "b"'))
+    site.ask(other)
+    site.advance(61)
+    assert site.ask(other, method="HEAD").lines("etag") == ['"b"']
+    assert site.ask(other).body == b"answer 3"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -123,8 +123,8 @@ def test_a_flood(profile: Profile) -> None:
     """200 POSTs cost at most 5 purge records a second, and each is felt at once where it was sent."""
     with Server() as server, tempfile.TemporaryDirectory() as folder:
         worker = launched("uvicorn", "tests.http.application:app", Path(folder) / "log", CMS_CACHE_REDIS_URL=server.url)
+        site = Site(worker.port, profile, "uvicorn")
         try:
-            site = Site(worker.port, profile, "uvicorn")
             path = site.script(answer(FRESH))
             client = server.client()
             records, began = _records(client), time.monotonic()
@@ -137,9 +137,10 @@ def test_a_flood(profile: Profile) -> None:
             written = _records(client) - records
             assert 1 <= written <= 5 * (time.monotonic() - began) + 1
         finally:
+            site.close()
             worker.close()
 
 
 def _records(client: redis.Redis) -> int:
     """How many records the purge clock has."""
-    return cast("int", client.xlen("{cms}:clock:log"))
+    return client.xlen("{cms}:clock:log")

@@ -79,6 +79,18 @@ def test_another_vary(site: Site) -> None:
     assert site.ask(path, "X-A: 3", "X-B: 2").body == b"answer 3"
 
 
+def test_the_newest_counts(site: Site) -> None:
+    """RFC 9111 §4: of several that would do, the most recent: one without Vary is for everybody, those before it are gone."""
+    path = site.script(answer(FRESH, "Vary: X-A"), answer(FRESH), answer(FRESH, "Vary: X-A"))
+    site.ask(path, "X-A: 1")
+    site.ask(path, "X-A: 2")
+
+    assert site.ask(path, "X-A: 1").body == b"answer 2"
+    site.ask(path, method="POST")
+    assert site.ask(path, "X-A: 1").body == b"answer 4"
+    assert site.ask(path, "X-A: 2").body == b"answer 5"
+
+
 def test_at_most_32_variants(site: Site) -> None:
     """A URL keeps 32 variants, those most lately used; more cost renders, not memory."""
     path = site.script(answer(FRESH, "Vary: X-A"))
