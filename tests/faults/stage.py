@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import pytest
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from tests.faults.levers import Levers
 from tests.support.server import Server
@@ -49,10 +49,16 @@ class Stage:
         self.levers = Levers(self.site.store.folder)
         self.scenes = 0
         """Scenarios played here so far."""
+        self.in_charge = self.server
+        """Where the workers find the purge clock."""
         self._redis: Redis | None = None
 
     def __enter__(self) -> Self:
-        self.restore()
+        try:
+            self.restore()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -60,18 +66,24 @@ class Stage:
 
     @property
     def redis(self) -> Redis:
-        """A client of the server that no proxy stands in front of."""
+        """A client of the server in charge, by a way of its own."""
         if self._redis is None:
-            self._redis = self.server.client()
+            self._redis = self.in_charge.client()
         return self._redis
+
+    def follow(self, server: Server, *workers: int) -> None:
+        """Send the workers (none named: all) to another server, as an address does that moves with the primary."""
+        self.in_charge, self._redis = server, None
+        for number in workers or range(len(self.site.proxies)):
+            self.site.proxies[number].target = ("127.0.0.1", server.port)
+            self.site.proxies[number].cut()
 
     def restore(self) -> None:
         """Undo what a scenario has done, and return when every worker serves from its cache."""
         self.levers.clear()
-        for proxy in self.site.proxies:
-            proxy.target = ("127.0.0.1", self.server.port)
-            proxy.heal()
         self._restore_server()
+        for proxy in self.site.proxies:
+            proxy.heal()
         for worker in self.site.workers:
             if worker.alive:
                 worker.resume()
@@ -125,17 +137,23 @@ class Stage:
         self.server.close()
 
     def _restore_server(self) -> None:
-        if not self.server.alive:
+        if self.in_charge is not self.server:
+            # What it missed while another was in charge it would never learn.
+            self.server.restart_empty()
+            self.follow(self.server)
+        elif not self.server.alive:
             self.server.start()
         self.server.resume()
-        try:
-            self.redis.config_set("maxmemory", 0)
-            self.redis.config_set("maxmemory-policy", "noeviction")
-            self.redis.replicaof("NO", "ONE")
-            self.redis.client_unpause()
-        except RedisError:
-            self.server.restart_empty()
+        self.redis.client_unpause()
+        for name, value in _SETTINGS.items():
+            self.redis.config_set(name, value)
 
 
+_SETTINGS: dict[str, str | int] = {
+    "maxmemory": 0,
+    "maxmemory-policy": "noeviction",
+    "min-replicas-to-write": 0,
+    "min-replicas-max-lag": 10,
+}
 BROKEN = (OSError, http.client.HTTPException)
 """What a visitor sees of a worker that is not there."""
