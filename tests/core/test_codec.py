@@ -203,23 +203,30 @@ def _packed(facts: list[object]) -> bytes:
     return msgspec.msgpack.encode([float(fact) if isinstance(fact, int) and fact > 2**64 else fact for fact in facts])
 
 
-@pytest.mark.parametrize(
-    "meta",
-    [
-        b"",
-        b"\xc1",
-        b"\x91" * 5_000,
-        b"\xda\xff\xff",
-        b"\x9a",
-        msgspec.msgpack.encode(FACTS[:-1]),
-        b"\x93\xa1\xff\xa1\xff\xa1\xff",
-    ],
-    ids=["empty", "never used", "deep", "cut text", "cut list", "a fact missing", "no UTF-8"],
-)
+PLAUSIBLE = msgspec.msgpack.encode(FACTS)
+UNREADABLE = {
+    "empty": b"",
+    "never used": b"\xc1",
+    "cut text": b"\xda\xff\xff",
+    "cut list": b"\x9a",
+    "a fact missing": msgspec.msgpack.encode(FACTS[:-1]),
+    "no UTF-8": msgspec.msgpack.encode([*FACTS[:6], "@@", *FACTS[7:]]).replace(b"@@", b"\xff\xfe"),
+    "one fact more, and deep": b"\x9b" + PLAUSIBLE[1:] + b"\x91" * 5_000,
+}
+
+
+@pytest.mark.parametrize("meta", UNREADABLE.values(), ids=UNREADABLE)
 @pytest.mark.parametrize("magic", [codec.MAGIC, codec.VARIES])
 def test_unreadable_meta_is_nothing(meta: bytes, magic: int) -> None:
     """Whatever stands where the facts should, there is no error."""
+    assert PLAUSIBLE[:1] == b"\x9a"
     assert read(forged(meta, magic=magic)) is None
+
+
+@pytest.mark.parametrize("names", [b"\x91\xa1\xff", b"\x91" * 5_000, b"\x91\xa1a\x00", b"\x80"])
+def test_unreadable_names_are_nothing(names: bytes) -> None:
+    """The same where names should stand: text, depth, more than names, no list."""
+    assert read(forged(names, magic=codec.VARIES)) is None
 
 
 @given(st.binary(max_size=80), st.sampled_from([codec.MAGIC, codec.VARIES]), st.integers(0, 100))
