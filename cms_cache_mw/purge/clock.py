@@ -211,7 +211,7 @@ class Clock:
         if earlier and earlier.until <= now:
             state.hard[tag] = max(earlier.seq, state.hard.get(tag, 0))
         elif earlier:
-            # Repeated soft purges do not prolong the grace of what the first one touched.
+            # A repeated soft purge does not prolong the grace of what the first one touched; what began between shares it.
             until = min(until, earlier.until)
         state.soft[tag] = Soft(entry.seq, until)
 

@@ -386,7 +386,7 @@ ACTIONS = st.one_of(
 
 @given(st.lists(ACTIONS, max_size=60), st.sampled_from([3, 5, 100]))
 def test_agrees_with_the_whole_history(actions: list[tuple[str, frozenset[int], float]], capacity: int) -> None:
-    """Nothing void is ever called valid; with room for all purges every verdict is the true one, else some are misses."""
+    """Nothing void is ever called valid, nothing valid void; without room for all purges some verdicts are unknown."""
     clock, reference, now = leased(0, capacity=capacity), Reference([]), NOW
     pages: list[tuple[Page, int]] = []
     for kind, tags, seconds in actions:
@@ -401,11 +401,9 @@ def test_agrees_with_the_whole_history(actions: list[tuple[str, frozenset[int], 
                 reference.purges.append((kind, tags, now + seconds))
         for page, born in pages:
             said, true = clock.check(page, now), reference.verdict(born, page.prints, now)
-            if capacity == 100:
-                assert said is true
-            else:
-                assert said in {true, Reason.FLOOR, Reason.PURGED}
-                assert said is not Reason.PURGED or true is not None
+            # What began between two soft purges shares the grace of the first: void early is on the safe side.
+            assert said is true or (said is Reason.PURGED and true is Reason.SOFT_PURGED) or said is Reason.FLOOR
+            assert said is not Reason.FLOOR or capacity < 100
         assert clock.remembered <= 2 * capacity
         assert clock.state.floor <= clock.state.pos
 
