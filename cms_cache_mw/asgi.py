@@ -146,6 +146,8 @@ class _Response:
         last = not message.get("more_body", False)
         if not self._ended:
             self._ended = last
+            if self._recorder.marks.wanted:
+                await self._recorder.settle()
             chunk = bytes(message.get("body", b""))
             message = {**message, "body": self._recorder.write(chunk, last=last)}
         if not self._instead:

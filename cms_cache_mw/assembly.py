@@ -21,6 +21,7 @@ from cms_cache_mw.merging import Merging
 from cms_cache_mw.namespaces import NAMES, Namespaces
 from cms_cache_mw.origin import Origin
 from cms_cache_mw.outdated import Outdated
+from cms_cache_mw.placeholders import Placeholders
 from cms_cache_mw.purge.worker import Worker
 from cms_cache_mw.runtime import Runtime, running_loop
 from cms_cache_mw.slots import Slots
@@ -120,6 +121,7 @@ class Parts:
             spawn=self.runtime.spawn,
         )
         self.namespaces = Namespaces(fragments, self.memories, config.ttl_of)
+        self.placeholders = Placeholders(self.namespaces, clock, now)
         self.engine = Engine(
             rules=rules,
             keys=self.keys,
@@ -129,6 +131,7 @@ class Parts:
             runtime=self.runtime,
             tally=self.tally,
             origin=self.origin,
+            placeholders=self.placeholders,
             outdated=Outdated(self.worker, self.runtime, self.keys, interval=rules.purge_interval, now=now),
             now=now,
             wall=wall,

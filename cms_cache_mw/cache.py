@@ -144,6 +144,14 @@ class Cache(Changes):
         """Fragments of other names, beside the rendered pages."""
         return self.namespaces["rendered"]
 
+    def placeholder(self, name: str) -> str:
+        """A hole in the page being rendered, to be filled from the fragment `name` whenever the page is served.
+
+        The page does not depend on that fragment: an edit renders the fragment once, and no page. Raises `LookupError` where
+        no function decorated with `@fragment` gives a fragment of this name.
+        """
+        return self.parts.placeholders.placeholder(name)
+
     @contextmanager
     def rendering(self, collector: Collector) -> Iterator[None]:
         """While the block runs, what is rendered here is ours: dependencies gather in `collector`, fragments are kept here."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from cms_cache_mw.core.entry import Key
+    from cms_cache_mw.marks import Marks
 
 MAX_COLLECTED: Final = 4_096
 """Tags that may gather in one response or fragment; there is no header to hold them, but each takes memory."""
@@ -30,11 +31,15 @@ class Collector:
     A lifetime is noted as the instant at which it ends, on the clock `now` in seconds: rendering the rest takes time.
     """
 
-    def __init__(self, now: Callable[[], float], parent: Collector | None = None, key: Key = ()) -> None:
+    def __init__(
+        self, now: Callable[[], float], parent: Collector | None = None, key: Key = (), marks: Marks | None = None
+    ) -> None:
         self.tags: set[str] = set()
         """To be added to freely; also the application's `scope["cms_cache.tags"]`."""
         self.doubt = ""
         """Why the tags cannot be told; such a page is not stored."""
+        self.marks: Marks | None = parent.marks if parent else marks
+        """What stands for parts that are filled in later, where somebody does that."""
         self._now = now
         self._until = inf
         self._vary: set[str] = set()
@@ -101,6 +106,16 @@ def collecting(collector: Collector) -> Iterator[Collector]:
     token = _open.set(collector)
     try:
         yield collector
+    finally:
+        _open.reset(token)
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """Gather nothing for what is being rendered around here while the block runs."""
+    token = _open.set(None)
+    try:
+        yield
     finally:
         _open.reset(token)
 

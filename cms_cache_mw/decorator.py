@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, ParamSpec, TypeVar
 from cms_cache_mw.collecting import depends_on
 from cms_cache_mw.core.tags import spelled
 from cms_cache_mw.namespaces import Namespaces, simple_key
+from cms_cache_mw.registry import enrol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from cms_cache_mw.fragments import Order
+    from cms_cache_mw.order import Order
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -67,6 +68,8 @@ def fragment(
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         template = Template(key, tuple(tags), function, frozenset(ignore))
         part = _Part(template, ttl, private, type)
+        if not private:
+            enrol(key, function, lambda namespaces, named: template.order(namespaces, (), named, ttl, type))
         return _awaited(function, part) if inspect.iscoroutinefunction(function) else _called(function, part)
 
     return decorate

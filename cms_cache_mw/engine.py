@@ -11,15 +11,17 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
-from cms_cache_mw.core import policy
+from cms_cache_mw.core import coding, policy
 from cms_cache_mw.core.answer import Answer, select
 from cms_cache_mw.core.invalidation import unsafe
 from cms_cache_mw.core.keys import Asked, Refused, key_digest
+from cms_cache_mw.core.message import Head
 from cms_cache_mw.core.policy import Bypass, Fetch, Refuse, Revalidate, Serve
 from cms_cache_mw.core.status import HIT_MEMORY, HIT_SHARED, Reason, append, refused
 from cms_cache_mw.depot import USABLE
 from cms_cache_mw.encoding import better, gzipped
 from cms_cache_mw.flight import NOTHING, Follow, Landing
+from cms_cache_mw.levels import Found
 from cms_cache_mw.merging import Merging, Permit
 from cms_cache_mw.recorder import Recorder
 from cms_cache_mw.stores.shared import TIMEOUT
@@ -30,11 +32,12 @@ if TYPE_CHECKING:
 
     from cms_cache_mw.core.entry import Entry, Key
     from cms_cache_mw.core.keys import Keys
-    from cms_cache_mw.core.message import Head, Request
+    from cms_cache_mw.core.message import Request
     from cms_cache_mw.core.rules import Rules
     from cms_cache_mw.flight import Flights
-    from cms_cache_mw.levels import Found, Levels
+    from cms_cache_mw.levels import Levels
     from cms_cache_mw.origin import Origin
+    from cms_cache_mw.placeholders import Placeholders
     from cms_cache_mw.purge.worker import Worker
     from cms_cache_mw.runtime import Runtime
     from cms_cache_mw.tally import Tally
@@ -54,6 +57,8 @@ class Sought:
 
     asked: Asked
     found: Found
+    lacking: Entry | None = None
+    """A page that could be served if its parts were at hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +87,14 @@ class Engine:
         runtime: Runtime,
         tally: Tally,
         origin: Origin,
+        placeholders: Placeholders,
         outdated: Callable[[Request, Head], None],
         now: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
         self.rules, self.keys, self.levels, self.worker = rules, keys, levels, worker
         self.flights, self.runtime, self.tally, self.now, self.wall = flights, runtime, tally, now, wall
-        self.origin = origin
+        self.origin, self.placeholders = origin, placeholders
         self.outdated = outdated
         """Told of each answer to an unsafe request that was carried out."""
         self._waited = False
@@ -98,13 +104,19 @@ class Engine:
         """The answer to a request, or a recorder through which the application answers it; it never raises."""
         try:
             step = self.lookup(request)
+            if isinstance(step, Sought) and step.lacking:
+                await self.placeholders.fill(step.lacking)
+                step = self.lookup(request, lacking=True)
             return await self.fetch(step) if isinstance(step, Sought) else step
         except Exception as error:  # noqa: BLE001 - a fault of the cache must not become one of the site
             self.tally.fault(error)
             return Recorder(self, request, Reason.FAULT)
 
-    def lookup(self, request: Request) -> Step | Sought:
-        """The answer from memory, or a recorder for a request that is none of ours, or what `fetch` needs."""
+    def lookup(self, request: Request, *, lacking: bool = False) -> Step | Sought:
+        """The answer from memory, or a recorder for a request that is none of ours, or what `fetch` needs.
+
+        A page whose parts are not at hand is answered only where it may be `lacking` some.
+        """
         asked = self.keys.ask(request)
         if isinstance(asked, Refused):
             self.tally.note_cookie(asked.detail)
@@ -116,7 +128,9 @@ class Engine:
             return Recorder(self, request, reason) if reason else Sought(asked, found)
         match policy.before(asked.request, found.entry, self.rules, now):
             case Serve() as serve:
-                return self.served(asked, found, serve, now)
+                if lacking or self.placeholders.ready(serve.entry, now):
+                    return self.served(asked, found, serve, now)
+                return Sought(asked, found, serve.entry)
             case Bypass(reason=reason) if reason not in _WHOLE:
                 return Recorder(self, request, reason)
         return Sought(asked, found)
@@ -138,7 +152,8 @@ class Engine:
 
     def present(self, entry: Entry, request: Request, item: bytes) -> Answer:
         """An entry as an answer, with its Cache-Status item."""
-        answer = select(entry, request, self.now(), self.wall())
+        whole = self.placeholders.filled(entry) if entry.holes else entry
+        answer = select(whole, request, self.now(), self.wall())
         return Answer(answer.status, append(answer.fields, item), answer.body)
 
     def may_stand_in(self, entry: Entry) -> bool:
@@ -163,7 +178,9 @@ class Engine:
         entry = serve.entry
         answer = self.present(entry, asked.request, template % entry.remaining(now))
         entry.hits += 1
-        if entry.hits == READ_AGAIN and b"gzip" in entry.encoded and (codings := better()):
+        if entry.filled:
+            self._tend(asked.key, entry, entry.filled.page)
+        elif entry.hits == READ_AGAIN and b"gzip" in entry.encoded and (codings := better()):
             self.runtime.spawn(self._encode(asked.key, entry, codings))
         self.tally.count("shared" if found.shared else "memory")
         if serve.refresh or found.reason is Reason.SOFT_PURGED:
@@ -171,6 +188,14 @@ class Engine:
             return Stale(answer, self._refresher(asked, entry))
         self.tally.count(Reason.HIT)
         return answer
+
+    def _tend(self, key: Key, entry: Entry, page: Entry) -> None:
+        """Encode what a page with holes was filled to, as any other page, and charge the page with it."""
+        page.hits += 1
+        if page.hits == 1:
+            self.levels.memory.reweigh(key, entry)
+        if page.hits <= READ_AGAIN and coding.encodes(Head(page.status, page.fields), self.rules):
+            self.runtime.spawn(self._encode(key, page, {b"gzip": gzipped} if page.hits == 1 else better(), entry))
 
     def _refresher(self, asked: Asked, entry: Entry) -> Recorder | None:
         """A recorder for the render that replaces a stale entry, unless one is on its way or the application is busy."""
@@ -207,6 +232,9 @@ class Engine:
         asked, found = sought.asked, sought.found
         # Whoever waited for a flight, a turn or the first lease may find in memory what was not there when it came.
         held = self.levels.held(asked, self.now())
+        if held.entry and held.entry.holes:
+            await self.placeholders.fill(held.entry)
+            held = self.levels.held(asked, self.now())
         found = held if held.entry else found
         decision = self._judged(asked, found)
         until = self.now() + TIMEOUT
@@ -236,6 +264,10 @@ class Engine:
 
     async def _looked_up(self, asked: Asked, found: Found, until: float) -> Found:
         shared = await self.levels.fetched(asked, found.reason, until)
+        if shared.entry and shared.entry.holes:
+            await self.placeholders.fill(shared.entry)
+            why = self.worker.clock.check(shared.entry, self.now())
+            shared = shared if why in USABLE else Found(None, why or Reason.URI_MISS)
         return shared if shared.entry or not found.entry else found
 
     def _judged(self, asked: Asked, found: Found) -> policy.Before:
@@ -262,13 +294,15 @@ class Engine:
         await self.levels.share(key, entry, names)
         self.origin.release(key, stored=True)
 
-    async def _encode(self, key: Key, entry: Entry, codings: Mapping[bytes, Callable[[bytes], bytes]]) -> None:
-        """Give an entry more codings, each where it saves anything."""
+    async def _encode(
+        self, key: Key, entry: Entry, codings: Mapping[bytes, Callable[[bytes], bytes]], charged: Entry | None = None
+    ) -> None:
+        """Give an entry more codings, each where it saves anything, and charge it or another one with them."""
         for name, encoded in codings.items():
             smaller = await self.runtime.aside(partial(encoded, entry.body), len(entry.body))
             if len(smaller) < len(entry.body):
                 entry.encoded[name] = smaller
-        self.levels.memory.reweigh(key, entry)
+        self.levels.memory.reweigh(key, charged or entry)
 
     async def _first_lease(self) -> None:
         """Give a worker that has just started the chance to be sure before it asks the application."""

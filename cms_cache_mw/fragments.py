@@ -16,50 +16,28 @@ import msgspec
 from cms_cache_mw.collecting import Collector, collecting, current
 from cms_cache_mw.core.cacheability import Cacheability
 from cms_cache_mw.core.entry import Entry, Freshness
-from cms_cache_mw.core.keys import key_digest
+from cms_cache_mw.core.holes import joined
 from cms_cache_mw.core.language import of_any
 from cms_cache_mw.core.status import Reason
 from cms_cache_mw.core.tags import all_print, read_tag, tagging
 from cms_cache_mw.flight import NOTHING, Landing
 from cms_cache_mw.merging import AGAIN, ALONE, Again, Merging, Permit
 from cms_cache_mw.runtime import drive, running_loop
-from cms_cache_mw.safe import is_safe, markup
 from cms_cache_mw.stores.shared import TIMEOUT
+from cms_cache_mw.values import TEXT, as_text, encoded
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from cms_cache_mw.core.entry import Key
+    from cms_cache_mw.core.entry import Holes
     from cms_cache_mw.depot import Depot
     from cms_cache_mw.flight import Flight, Place
+    from cms_cache_mw.order import Order
     from cms_cache_mw.purge.clock import Clock, Token
-    from cms_cache_mw.stores.memory import Memory
     from cms_cache_mw.tally import Tally
 
 LONGEST: Final = 31_536_000.0
 """Seconds that a fragment is kept at most."""
-READABLE: Final = 128
-"""Characters of a key that are worth being read in Redis; longer ones are a digest."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is to be had: a fragment's name, its identity, its own tags and lifetime, and the type of its value."""
-
-    name: str
-    """For people and as a tag: `block:7`."""
-    key: Key
-    """Its parts, length-safe."""
-    memory: Memory
-    ttl: float
-    tags: tuple[str, ...] = ()
-    type: Any = None
-    """What a stored value is decoded to; plain data without it. Text and bytes need none."""
-
-    @property
-    def place(self) -> Place:
-        """Where those meet who want the same."""
-        return self.key, ()
 
 
 class Fragments:
@@ -77,6 +55,8 @@ class Fragments:
         spawn: Callable[[Any], None],
     ) -> None:
         self._clock, self._depot, self._merging, self._tally = clock, depot, merging, tally
+        self.inlined: Callable[[str], str] = lambda _: ""
+        """What gives the parts of fragments with holes where nobody fills these later."""
         self._memory_body_bytes, self.now, self._spawn = memory_body_bytes, now, spawn
 
     async def rendered(self, order: Order, make: Callable[[], Awaitable[object]]) -> object:
@@ -137,7 +117,7 @@ class Fragments:
     async def fetched(self, order: Order) -> Entry | None:
         """The fragment in Redis, if it is fresh and valid; memory has it afterwards."""
         until = self.now() + TIMEOUT
-        found = await self._depot.read(*_named(order), until)
+        found = await self._depot.read(*order.stored, until)
         if not isinstance(found, Entry) or await self._depot.checked(found, until) or found.remaining(self.now()) <= 0:
             return None
         _revive(found)
@@ -151,15 +131,16 @@ class Fragments:
     def store(self, order: Order, value: object) -> None:
         """Keep a value at both levels, as of now; `TypeError` where it cannot be stored, `TagError` for tags that cannot be."""
         part = Cacheability(frozenset((order.name, *map(read_tag, order.tags))), order.ttl)
-        self._kept(order, value, part, self._clock.token, 0.0)
-        if parent := current():
+        parent = current()
+        self._kept(order, value, part, self._clock.token, collector=parent)
+        if parent:
             parent.add(part)
 
     async def forget(self, order: Order) -> None:
         """Remove a fragment from this worker's memory and from Redis; other workers keep theirs: purge to reach them."""
         if isinstance(entry := order.memory.get(order.key), Entry):
             order.memory.drop(order.key, entry)
-        await self._depot.remove(_named(order)[0])
+        await self._depot.remove(order.stored[0])
 
     async def _led(
         self, order: Order, make: Callable[[], Awaitable[object]], permit: Permit, parent: Collector | None
@@ -197,13 +178,29 @@ class Fragments:
                 self._tally.warn_tags(order.name, collector.doubt)
         self._tally.count("fragment-miss")
         if part.private or part.vary or not part.storable or part.lifetime <= 0:
-            _encoded(order, value)
+            encoded(order.name, value)
             return None, value
-        entry = self._kept(order, value, part, token, (self.now() - began) * 1000)
-        return entry, _value(order, entry)
+        entry = self._kept(order, value, part, token, render_ms=(self.now() - began) * 1000, collector=collector)
+        return (entry, self._value(order, entry, parent)) if entry else (None, value)
 
-    def _kept(self, order: Order, value: object, part: Cacheability, token: Token, render_ms: float) -> Entry:
-        kind, body = _encoded(order, value)
+    def _kept(
+        self,
+        order: Order,
+        value: object,
+        part: Cacheability,
+        token: Token,
+        *,
+        render_ms: float = 0.0,
+        collector: Collector | None,
+    ) -> Entry | None:
+        """The entry of a value, kept where it is still valid; nothing for data that has marks of its response in it."""
+        kind, body = encoded(order.name, value)
+        holes: Holes = ()
+        if collector and collector.marks and collector.marks.used:
+            bare, holes = collector.marks.split(body)
+            if kind == b"msgpack" and holes:
+                return None
+            body = bare
         tags = tagging(sorted(part.tags), (all_print(), *of_any(part.tags)))
         entry = Entry(
             status=200,
@@ -217,18 +214,19 @@ class Fragments:
             tags=tags.names,
             url=order.name,
             render_ms=render_ms,
+            holes=holes,
         )
         _revive(entry)
         if self._clock.check(entry, self.now()) in {None, Reason.UNSURE}:
             self._hold(order, entry)
             if self._depot.takes(entry):
-                self._spawn(self._depot.write(*_named(order), entry))
+                self._spawn(self._depot.write(*order.stored, entry))
         return entry
 
     def _used(self, order: Order, entry: Entry, parent: Collector | None) -> tuple[object] | None:
         """The value, with what it depends on noted; nothing where it is not of the type that is wanted."""
         try:
-            value = _value(order, entry)
+            value = self._value(order, entry, parent)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             order.memory.drop(order.key, entry)
             self._tally.count("fragment-unreadable")
@@ -238,6 +236,20 @@ class Fragments:
         entry.hits += 1
         self._tally.count("fragment-hit")
         return (value,)
+
+    def _value(self, order: Order, entry: Entry, parent: Collector | None) -> object:
+        """The value in an entry, with marks of the response around here where it has holes."""
+        if entry.value is not None:
+            return entry.value
+        kind, body = entry.fields[0][1], entry.body
+        if entry.holes and parent and parent.marks:
+            body = parent.marks.restored(body, entry.holes)
+        elif entry.holes:
+            parts = [self.inlined(name).encode("utf-8", "surrogatepass") for _, name in entry.holes]
+            body = joined(body, entry.holes, parts)
+        if kind in TEXT:
+            return as_text(kind, body)
+        return body if kind == b"bytes" else msgspec.msgpack.decode(body, type=order.type or Any)
 
     def _looked_at(self, order: Order, entry: Entry | None) -> object:
         """The value of what was found, if anything was: its absence is something to depend on, too."""
@@ -279,40 +291,7 @@ class _Part:
         return self.fragments.held(self.order)
 
 
-def _named(order: Order) -> tuple[str, bytes]:
-    """A fragment's name in Redis and the digest that binds it."""
-    digest = key_digest(order.key)
-    if len(order.name) <= READABLE and order.key[1:] == (order.name.encode(),):
-        return order.name, digest
-    return f"{order.name.partition(':')[0][:16]}:{digest.hex()}", digest
-
-
-def _encoded(order: Order, value: object) -> tuple[bytes, bytes]:
-    """What kind of value it is, and its bytes."""
-    if isinstance(value, str):
-        return b"html" if is_safe(value) else b"text", value.encode("utf-8", "surrogatepass")
-    if isinstance(value, bytes):
-        return b"bytes", value
-    try:
-        return b"msgpack", msgspec.msgpack.encode(value)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise TypeError(
-            f"fragment {order.name!r}: {type(value).__name__} cannot be stored ({error}); give text or data"
-        ) from error
-
-
 def _revive(entry: Entry) -> None:
-    """Make text of the bytes at once: it is what most fragments are."""
-    kind = entry.fields[0][1]
-    if kind in {b"text", b"html"}:
-        text = entry.body.decode("utf-8", "surrogatepass")
-        entry.value = markup()(text) if kind == b"html" else text
-
-
-def _value(order: Order, entry: Entry) -> object:
-    """The value in an entry."""
-    if entry.value is not None:
-        return entry.value
-    if entry.fields[0][1] == b"bytes":
-        return entry.body
-    return msgspec.msgpack.decode(entry.body, type=order.type or Any)
+    """Make text of the bytes at once, if it is whole: it is what most fragments are."""
+    if not entry.holes and (kind := entry.fields[0][1]) in TEXT:
+        entry.value = as_text(kind, entry.body)

@@ -6,7 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from cms_cache_mw.core.tags import spelled
-from cms_cache_mw.fragments import Order
+from cms_cache_mw.order import Order
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping

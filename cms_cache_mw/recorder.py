@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from cms_cache_mw.collecting import Collector
 from cms_cache_mw.core import coding, vary
+from cms_cache_mw.core.answer import Answer
+from cms_cache_mw.core.cacheability import Cacheability
 from cms_cache_mw.core.entry import Entry
 from cms_cache_mw.core.invalidation import groups, origin
 from cms_cache_mw.core.keys import shown_path, shown_query
@@ -21,12 +23,11 @@ from cms_cache_mw.core.storing import Freshen, Store
 from cms_cache_mw.core.tags import TagError, group_print, implicit_prints, read_tags, tagging
 from cms_cache_mw.encoding import Gzip
 from cms_cache_mw.flight import NOTHING, Landing
+from cms_cache_mw.marks import Marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cms_cache_mw.core.answer import Answer
-    from cms_cache_mw.core.cacheability import Cacheability
     from cms_cache_mw.core.keys import Asked
     from cms_cache_mw.core.message import Fields, Request
     from cms_cache_mw.engine import Engine
@@ -74,11 +75,15 @@ class Recorder:
         self._store: Store | None = None
         self._head = Head(0, ())
         self._tags: tuple[str, ...] = ()
-        self.collector = Collector(engine.now)
+        self.marks = Marks(inline=asked is None)
+        """What stands in the body for parts that are filled in."""
+        self.collector = Collector(engine.now, marks=self.marks)
         """Where what the application renders notes its dependencies."""
         self._chunks: list[bytes] = []
-        self._length = 0
+        self._received = 0
         """Bytes of the body so far."""
+        self._length = 0
+        """The same without marks."""
         self._size = 0
         """Bytes charged for the copy."""
         self._encodable = False
@@ -89,7 +94,8 @@ class Recorder:
         """The fields to send with the application's status, or an answer to send instead of what the application says."""
         self._head = Head(status, fields)
         try:
-            return self._begin(self._head)
+            begun = self._begin(self._head)
+            return begun if isinstance(begun, Answer) else self.marks.unmeasured(begun)
         except Exception as error:  # noqa: BLE001 - a fault of the cache must not become one of the site
             self._engine.tally.fault(error)
             self._give_up(Reason.FAULT)
@@ -97,10 +103,13 @@ class Recorder:
 
     def write(self, chunk: bytes, *, last: bool) -> bytes:
         """The bytes to forward for a chunk of the application's body. A last chunk is kept before it is forwarded."""
-        forwarded = self._gzip.feed(chunk, last=last) if self._gzip else chunk
+        self._received += len(chunk)
+        kept, shown = self.marks.read(chunk, self._length, last=last) if self.marks.used else (chunk, chunk)
+        self._length += len(kept)
+        forwarded = self._gzip.feed(shown, last=last) if self._gzip else shown
         if self._store is not None:
             try:
-                self._copy(self._store, chunk, forwarded, last=last)
+                self._copy(self._store, kept, forwarded, last=last)
             except Exception as error:  # noqa: BLE001 - the same
                 self._engine.tally.fault(error)
                 self._give_up(Reason.FAULT)
@@ -108,8 +117,16 @@ class Recorder:
 
     @property
     def listening(self) -> bool:
-        """Whether the body has to pass through `write`: a copy is made of it, or it is encoded on its way."""
-        return self._store is not None or self._gzip is not None
+        """Whether the body has to pass through `write`: a copy is made of it, or it is changed on its way."""
+        return self._store is not None or self._gzip is not None or self.marks.used
+
+    async def settle(self) -> None:
+        """Obtain the parts that the body marks; to be awaited before `write` where `marks` wants any."""
+        try:
+            if not await self._engine.placeholders.settle(self.marks):
+                self.collector.add(Cacheability(storable=False))
+        except Exception as error:  # noqa: BLE001 - the same
+            self._engine.tally.fault(error)
 
     def fail(self) -> Answer | None:
         """The answer to give in place of none: the application raised before it began."""
@@ -189,7 +206,7 @@ class Recorder:
         if refused := self._refused(asked, self.collector.value()):
             decision = replace(decision, refused=refused)
         entry = self._made(self._entry.status, decision, self._entry.body, asked)
-        entry.encoded = dict(self._entry.encoded)
+        entry.encoded, entry.holes = dict(self._entry.encoded), self._entry.holes
         if decision.refused:
             self._engine.levels.drop(asked.key, self._entry)
             self._close(Landing(uncacheable=True))
@@ -205,7 +222,7 @@ class Recorder:
         self._encodable = coding.encodes(head, self._engine.rules)
         fields = relayed(head.fields, self._engine.rules)
         item = write(self._reason, stored=True)
-        if any(name in VALIDATORS for name, _ in fields):
+        if not self.marks.used and any(name in VALIDATORS for name, _ in fields):
             answer = self._engine.present(self._made(head.status, store, b"", asked), asked.request, item)
             if answer.status == 304:  # noqa: PLR2004
                 return answer
@@ -224,7 +241,6 @@ class Recorder:
         self._chunks.append(chunk)
         if self._gzip:
             self._encoded.append(forwarded)
-        self._length += len(chunk)
         if self._length > self._engine.rules.max_body_bytes:
             return self._give_up(Reason.TOO_LARGE)
         return self._finish(store) if last else None
@@ -233,7 +249,7 @@ class Recorder:
         assert self._asked is not None
         body, encoded = b"".join(self._chunks), b"".join(self._encoded)
         length = self._head.value(b"content-length")
-        if length is not None and length.strip() != b"%d" % len(body):
+        if length is not None and length.strip() != b"%d" % self._received:
             return self._give_up(Reason.INCOMPLETE)
         # What was rendered while the body was sent counts as well.
         gathered = self.collector.value()
@@ -244,9 +260,11 @@ class Recorder:
         self._store = None
         self._release()
         entry = self._made(self._head.status, store, body, self._asked)
-        if encoded:
+        entry.holes = self.marks.holes
+        if encoded and not entry.holes:
             entry.encoded[b"gzip"] = encoded
-        self._engine.keep(self._asked.key, entry, store.vary, encode=self._encodable and not encoded)
+        encode = self._encodable and not (encoded or entry.holes)
+        self._engine.keep(self._asked.key, entry, store.vary, encode=encode)
         return self._close(Landing(entry))
 
     def _made(self, status: int, store: Store | Freshen, body: bytes, asked: Asked) -> Entry:

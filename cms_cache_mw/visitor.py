@@ -55,4 +55,6 @@ class Visitor:
         """An answer from memory, which somebody else has filled meanwhile."""
         found = self.engine.levels.held(self.asked, now := self.engine.now())
         serve = found.entry and policy.before(self.asked.request, found.entry, self.engine.rules, now)
-        return self.engine.served(self.asked, found, serve, now) if isinstance(serve, Serve) else None
+        if isinstance(serve, Serve) and self.engine.placeholders.ready(serve.entry, now):
+            return self.engine.served(self.asked, found, serve, now)
+        return None

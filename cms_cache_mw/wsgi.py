@@ -157,9 +157,8 @@ class _Response:
 
     def close(self) -> None:
         """Close the application's iterable, and land what did not end."""
-        body, self._body = self._body, ()
         try:
-            if close := getattr(body, "close", None):
+            if close := getattr(self._body, "close", None):
                 self._context.run(close)
         finally:
             self._recorder.close()
@@ -264,6 +263,8 @@ class _Response:
             self._left -= len(chunk)
             last = last or (bool(chunk) and self._left <= 0)
         self._ended = last
+        if self._recorder.marks.wanted:
+            drive(self._recorder.settle())
         return self._recorder.write(chunk, last=last)
 
 

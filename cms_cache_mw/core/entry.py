@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    from cms_cache_mw.core.holes import Filled
     from cms_cache_mw.core.message import Fields
 
 Key: TypeAlias = tuple[bytes, ...]
@@ -13,6 +14,9 @@ Key: TypeAlias = tuple[bytes, ...]
 
 Variant: TypeAlias = tuple[tuple[bytes, bytes | None], ...]
 """The request fields that Vary named, each with its normalised value or `None` where it was absent."""
+
+Holes: TypeAlias = tuple[tuple[int, str], ...]
+"""Places in a body, in order, each with the name of the part that belongs there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,10 @@ class Entry:
     """What its render took, in milliseconds."""
     encoded: dict[bytes, bytes] = field(default_factory=dict)
     """The body in other content codings, by name."""
+    holes: Holes = ()
+    """Where parts belong that are not in the body."""
+    filled: Filled | None = None
+    """What it was served as last, if it has holes."""
     size: int = 0
     """Bytes it is charged with in memory."""
     value: object = None

@@ -43,6 +43,10 @@ def weigh(key: Key, entry: Entry) -> int:
     size += INTEGER * len(entry.prints) + sum(57 + len(tag) for tag in entry.tags)
     size += sum(PAIR + len(name) + len(value or b"") for name, value in entry.variant)
     size += sum(PAIR + len(body) for body in entry.encoded.values())
+    if entry.filled:
+        size += (
+            BOOKKEEPING + len(entry.filled.page.body) + sum(PAIR + len(b) for b in entry.filled.page.encoded.values())
+        )
     if isinstance(entry.value, str):
         size += getsizeof(entry.value)
     return size + len(entry.url) + len(entry.site) + 2 * 57
