@@ -86,8 +86,8 @@ BROKEN: Final = (
         "v-grant-while-behind",
         "unrelated",
         Protocol(evicts_by="ack"),
-        8,
-        "a worker gets a lease with its list, is evicted for its old acknowledgement, and the next purge ignores it",
+        9,
+        "a worker gets a lease with its list, is evicted for its old acknowledgement, and the next purge does not wait",
     ),
     Variant(
         "v-registry-ttl",
@@ -178,7 +178,7 @@ BROKEN: Final = (
         "v-grants-unguarded",
         "lost-key",
         Protocol(guarded=_GUARDED - {"grants"}),
-        9,
+        11,
         "only the grants are lost, unnoticed: eviction falls back to the acknowledgement",
     ),
     Variant(

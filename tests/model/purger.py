@@ -69,35 +69,32 @@ def _conclude(world: World, state: State, index: int) -> Iterator[Step]:
     current = state.purges[index]
     if current.old_side and world.protocol.wait_replicas:
         return  # its replica is a primary by now and confirms nothing
-    yield from _confirm(world, state, index, current)
-    if not (current.old_side and world.protocol.min_replicas):  # by then the old primary refuses to evict
-        yield from _wait(world, state, index, current)
+    if _confirmed(world, state, current):
+        how = "nobody registered is behind" if world.protocol.barrier else "nobody is waited for"
+        yield Step(f"purge {index + 1}: {how}: 200", _acknowledged(state, index))
+    elif not (current.old_side and world.protocol.min_replicas):  # by then the old primary refuses to evict
+        yield _wait(world, state, index, current)
 
 
-def _confirm(world: World, state: State, index: int, current: Purge) -> Iterator[Step]:
+def _confirmed(world: World, state: State, current: Purge) -> bool:
     """The early return: everybody registered has acknowledged, in an epoch in which that means something."""
     protocol, clock = world.protocol, state.clock
     if not protocol.barrier:
-        yield Step(f"purge {index + 1} is answered 200 at once", _acknowledged(state, index))
-        return
+        return True
     if clock.low < current.seq or not (clock.settled or current.settled):
-        return
-    if protocol.proof == "epoch" and clock.epoch != current.epoch:
-        return
-    yield Step(f"purge {index + 1}: nobody registered is behind: 200", _acknowledged(state, index))
+        return False
+    return protocol.proof == "none" or clock.epoch == current.epoch
 
 
-def _wait(world: World, state: State, index: int, current: Purge) -> Iterator[Step]:
+def _wait(world: World, state: State, index: int, current: Purge) -> Step:
     """The late return: a lease time has passed since the purge was recorded; the silent ones go off the registry."""
-    if not world.protocol.barrier:
-        return
     whole = not state.clock.settled
     state = timing.end(world, state, 1 << index)
     if whole:
         state = old_primary_stops(world, state)
     if server.same(world, state) and state.clock.epoch == current.epoch:
         state = state._replace(clock=server.evict(world, state.clock, current.seq))
-    yield Step(f"purge {index + 1}: a lease time has passed: 200", _acknowledged(state, index))
+    return Step(f"purge {index + 1}: a lease time has passed: 200", _acknowledged(state, index))
 
 
 def _apply_own(world: World, state: State, index: int, plan: Plan) -> Iterator[Step]:
