@@ -105,17 +105,15 @@ class Barrier:
         pause = 0.0
         while ticket := self._next(pause):
             try:
-                recorded = self._recorded(ticket)
-            except LinkError as error:
-                self._drop_link("recorder")
-                with self._work:
-                    ticket.trouble = str(error)
-                    self._unrecorded.give_back(ticket)
-                    self._recording = None
-                pause = min(LONGEST_PAUSE, pause * 2 or FIRST_PAUSE)
-            else:
-                self._hand_over(ticket, recorded)
+                self._hand_over(ticket, self._recorded(ticket))
                 pause = 0.0
+            except Exception as error:  # noqa: BLE001 - whatever it is, the purge stays with us
+                self._fail("recorder", [ticket], error)
+                with self._work:
+                    if self._recording:
+                        self._unrecorded.give_back(ticket)
+                        self._recording = None
+                pause = min(LONGEST_PAUSE, pause * 2 or FIRST_PAUSE)
 
     def _next(self, pause: float) -> Ticket | None:
         """The next ticket to record, after a pause; `None` once there was none for long, or at the end."""
@@ -163,10 +161,8 @@ class Barrier:
         while tickets := self._watched():
             try:
                 self._look(tickets)
-            except LinkError as error:
-                self._drop_link("watcher")
-                for ticket in tickets:
-                    ticket.trouble = str(error)
+            except Exception as error:  # noqa: BLE001 - whatever it is, there are some who wait
+                self._fail("watcher", tickets, error)
                 with self._work:
                     self._work.wait_for(lambda: self._closed, timeout=FIRST_PAUSE)
 
@@ -253,6 +249,14 @@ class Barrier:
         gone = set(tickets)
         with self._work:
             self._waiting = [ticket for ticket in self._waiting if ticket not in gone]
+
+    def _fail(self, name: str, tickets: list[Ticket], error: Exception) -> None:
+        """Tell those who wait what went wrong, and make a new connection for the next attempt."""
+        if not isinstance(error, LinkError):
+            log.error("a purge met with a fault", exc_info=error)
+        for ticket in tickets:
+            ticket.trouble = str(error) or repr(error)
+        self._drop_link(name)
 
     def _link(self, name: str) -> Link:
         if name not in self._links:

@@ -129,6 +129,12 @@ class Follower:
                 self._follow(link)
             except LinkError as error:
                 self._fail(error)
+            except Exception as error:
+                # A fault of ours, or of what we call: without this thread there is no cache, so it goes on, from the start.
+                log.exception("following the purge log failed")
+                self.clock.revoke()
+                self._entered = False
+                self._fail(LinkError(repr(error)))
             finally:
                 link.close()
             self._note_lease()

@@ -65,6 +65,10 @@ def barrier(namespace: str, ended: ExitStack) -> Callable[..., Barrier]:
     return make
 
 
+def _raise(*_: object) -> None:
+    raise ZeroDivisionError("planted")
+
+
 def history(link: Link) -> list[Logged]:
     """The log of the epoch in force."""
     return link.follow(link.join(0, 0, b"", 0.1).epoch, 1, 0.01)
@@ -331,6 +335,20 @@ class TestRecording:
         assert ticket.done.result(20)
         assert replica.client().zscore(f"{{{namespace}}}:clock:tags", packed([PAGE])) == ticket.seq
         purger.close()
+
+    @pytest.mark.logs("met with a fault")
+    @pytest.mark.parametrize("name", ["_recorded", "_look"])
+    def test_fault_of_its_own(self, enlist: Enlist, redis_url: str, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        """A fault in either thread is said, and what waits is done all the same."""
+        member = enlist(redis_url, lease=0.5)
+        member.settle()
+        with monkeypatch.context() as broken:
+            broken.setattr(Barrier, name, _raise)
+            ticket = member.worker.purge({PAGE})
+            until(lambda: "planted" in ticket.trouble, "it is said")
+            assert not ticket.done.done()
+        assert ticket.done.result(5)
+        assert not ticket.trouble
 
 
 class TestLostHistory:

@@ -8,7 +8,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cms_cache_mw.core.status import Reason
@@ -335,6 +335,7 @@ class TestSettle:
         clock.advance(2.0)
         assert settling.token == Token(EPOCH + 1, 30)
 
+    @settings(deadline=None)
     @given(st.lists(st.tuples(st.floats(0, 1) | st.floats(0, 0.05), st.booleans()), max_size=300))
     def test_is_never_newer_nor_much_older_than_it_should_be(self, steps: list[tuple[float, bool]]) -> None:
         """The position given is one that had been applied for the settling time, and at most a sixteenth out of date."""
@@ -384,6 +385,7 @@ ACTIONS = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(ACTIONS, max_size=60), st.sampled_from([3, 5, 100]))
 def test_agrees_with_the_whole_history(actions: list[tuple[str, frozenset[int], float]], capacity: int) -> None:
     """Nothing void is ever called valid, nothing valid void; without room for all purges some verdicts are unknown."""

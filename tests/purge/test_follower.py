@@ -351,6 +351,21 @@ class TestAnotherHistory:
         assert not follower.leased.done()
         follower.stop()
 
+    @pytest.mark.logs("following the purge log failed", "lease lost")
+    def test_fault_of_its_own(self, enlist: Enlist, redis_url: str) -> None:
+        """A fault in what it calls costs the lease for a moment and everything held, and the thread goes on."""
+        left = [ZeroDivisionError("planted")]
+
+        def tend() -> None:
+            if left and member.sure:
+                raise left.pop()
+
+        member = enlist(redis_url, lease=0.5, leased=False, tend=tend)
+        member.worker.start()
+        until(lambda: not left and member.sure, "the lease is back")
+        assert member.resets == 2
+        assert member.follower.running
+
 
 class TestClocksOfTheMachine:
     """A machine whose clocks part may have been frozen."""

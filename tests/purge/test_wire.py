@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cms_cache_mw.purge.clock import Logged
@@ -17,6 +17,7 @@ def row(seq: int, epoch: int = EPOCH, kind: bytes = b"hard", prints: bytes = b""
     return b"%d-0" % seq, {b"n": b"n", b"e": b"%016x" % epoch, b"k": kind, b"t": prints, b"g": b"%d" % grace}
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 2**64 - 1)))
 def test_fingerprints_survive(prints: list[int]) -> None:
     """Packing and unpacking give back what went in."""
