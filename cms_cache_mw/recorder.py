@@ -223,7 +223,10 @@ class Recorder:
         fields = relayed(head.fields, self._engine.rules)
         item = write(self._reason, stored=True)
         if not self.marks.used and any(name in VALIDATORS for name, _ in fields):
-            answer = self._engine.present(self._made(head.status, store, b"", asked), asked.request, item)
+            entry = self._made(head.status, store, b"", asked)
+            # The visitor may hold it in a coding that is still to be made.
+            entry.encoded = dict.fromkeys(coding.SUFFIXES if self._encodable else (), b"")
+            answer = self._engine.present(entry, asked.request, item)
             if answer.status == 304:  # noqa: PLR2004
                 return answer
         if self._encodable:
@@ -304,7 +307,7 @@ class Recorder:
         self._engine.tally.count(reason)
         if self._asked and reason not in _OF_THE_REQUEST:
             self._engine.tally.note_uncacheable(self._asked.key, self._engine.now())
-        self._close(Landing(uncacheable=reason is not Reason.INCOMPLETE))
+        self._close(Landing(uncacheable=reason not in {Reason.INCOMPLETE, Reason.NOT_MODIFIED}))
 
     def _release(self) -> None:
         self._engine.tally.collect(-self._size)

@@ -31,7 +31,7 @@ class Shared:
 
         self._breaker = breaker
         self._refusal = ResponseError
-        self._errors = (RedisError, OSError, TimeoutError)
+        self._errors: tuple[type[Exception], ...] = (RedisError, OSError, TimeoutError)
 
     @property
     def closed(self) -> bool:
