@@ -15,6 +15,7 @@ import msgspec
 from blake3 import blake3
 
 from cms_cache_mw.core.entry import Entry, Freshness
+from cms_cache_mw.core.holes import plausible
 
 MAGIC: Final = 0xC5
 VARIES: Final = 0xC6
@@ -36,6 +37,7 @@ class _Meta(msgspec.Struct, array_like=True, frozen=True):
     variant: tuple[tuple[bytes, bytes | None], ...]
     render_ms: float
     encoded: dict[bytes, bytes]
+    holes: tuple[tuple[int, str], ...]
 
     @property
     def plausible(self) -> bool:
@@ -62,6 +64,7 @@ def encode(entry: Entry, digest: bytes, *, now: float, wall: float, secret: byte
             entry.variant,
             entry.render_ms,
             entry.encoded,
+            entry.holes,
         )
     )
     created = round((wall - entry.age(now)) * 1_000_000)
@@ -93,12 +96,13 @@ def decode(
         meta = _DECODER.decode(view[start : start + length])
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return None
-    if magic != MAGIC or not meta.plausible:
+    body = bytes(view[start + length :])
+    if magic != MAGIC or not meta.plausible or not plausible(meta.holes, len(body)):
         return None
     return Entry(
         status=meta.status,
         fields=meta.fields,
-        body=bytes(view[start + length :]),
+        body=body,
         freshness=Freshness(*meta.freshness),
         # Another host's clock may be ahead: an age is never negative.
         born=now - max(0.0, wall - created / 1_000_000),
@@ -111,6 +115,7 @@ def decode(
         variant=meta.variant,
         render_ms=meta.render_ms,
         encoded=meta.encoded,
+        holes=meta.holes,
     )
 
 
