@@ -229,6 +229,23 @@ async def test_file_that_the_server_sends(site: CacheMiddleware, pages: Pages) -
     assert pages.renders["/a"] == 2
 
 
+async def test_nobody_waits_for_what_follows_a_file(visitor: Visitor, pages: Pages) -> None:
+    """Once a file is named to the server, others ask for themselves, whatever the application still does."""
+    gate = asyncio.Event()
+
+    async def render(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": fields(HTML)})
+        await send({"type": "http.response.pathsend", "path": "/etc/hostname"})
+        await gate.wait()
+
+    pages.pages["/a"] = Page(render=render)
+    calls = [visitor.call("/a") for _ in range(3)]
+    for call in calls:
+        await call.until(lambda reply: reply.status)
+    gate.set()
+    await asyncio.gather(*(call.task for call in calls))
+
+
 async def test_messages_of_extensions(site: CacheMiddleware, pages: Pages) -> None:
     """Trailers, early hints and debug messages pass on in their order; trailers are not part of what is stored."""
 

@@ -589,6 +589,25 @@ async def test_without_a_lease_everything_is_rendered(pages: Pages) -> None:
         assert pages.renders["/b"] == 2
 
 
+async def test_waiting_leader_who_is_cancelled(pages: Pages) -> None:
+    """Without a lease, when the one who waits to render for the others is cancelled, one of them takes over."""
+    async with caching(pages, redis_url="redis://127.0.0.1:1/0") as site:
+        visitor, gate = Visitor(site), asyncio.Event()
+        pages.pages["/a"] = Page(gate=gate)
+        first = visitor.call("/a")
+        await until(lambda: pages.running["/a"], "the render is under way")
+        waiting = visitor.call("/a")
+        await asyncio.sleep(0.01)
+        followers = [visitor.call("/a") for _ in range(5)]
+        await asyncio.sleep(0.01)
+        waiting.task.cancel()
+        await asyncio.sleep(0.01)
+        gate.set()
+        replies = await settled([first, *followers])
+        assert {reply.body for reply in replies} == {b"render 1", b"render 2"}
+        assert pages.renders["/a"] == 2
+
+
 @pytest.mark.usefixtures("hurried")
 async def test_hanging_without_a_lease(pages: Pages) -> None:
     """Also without a lease a page that hangs has two flights and eight renders beside them, however long it takes."""
