@@ -67,7 +67,7 @@ class Barrier:
     @property
     def unrecorded(self) -> int:
         """Purges that Redis has not taken yet."""
-        return len(self._unrecorded) + (self._recording is not None)
+        return self._unrecorded.purges + (self._recording is not None and self._recording.kind != "noop")
 
     def close(self) -> None:
         """Try once more to record what waits, and end the threads; purges that Redis never took are named in a warning."""
@@ -111,7 +111,7 @@ class Barrier:
                 self._fail("recorder", [ticket], error)
                 with self._work:
                     if self._recording:
-                        self._unrecorded.give_back(ticket)
+                        self._unrecorded.give_back(ticket, first=isinstance(error, LinkError))
                         self._recording = None
                 pause = min(LONGEST_PAUSE, pause * 2 or FIRST_PAUSE)
 

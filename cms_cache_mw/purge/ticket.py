@@ -71,6 +71,11 @@ class Unrecorded:
     def __len__(self) -> int:
         return len(self._queue)
 
+    @property
+    def purges(self) -> int:
+        """How many of them somebody asked for."""
+        return sum(ticket.kind != "noop" for ticket in self._queue)
+
     def add(self, prints: Iterable[int], kind: Kind, grace: float, names: Iterable[str], now: float) -> Ticket:
         """The ticket of a call: one that waits already if it is for the same kind of purge, else a new one.
 
@@ -91,9 +96,12 @@ class Unrecorded:
         """The ticket that has waited longest."""
         return self._queue.popleft()
 
-    def give_back(self, ticket: Ticket) -> None:
-        """Put a ticket back in front, to be tried again."""
-        self._queue.appendleft(ticket)
+    def give_back(self, ticket: Ticket, *, first: bool = True) -> None:
+        """Put a ticket back, to be tried again, before the others or after them."""
+        if first:
+            self._queue.appendleft(ticket)
+        else:
+            self._queue.append(ticket)
 
     def repeat(self, tickets: Iterable[Ticket]) -> None:
         """Take in tickets whose record was lost."""

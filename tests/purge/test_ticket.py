@@ -45,6 +45,16 @@ def test_taken_ticket_takes_nobody_along(unrecorded: Unrecorded) -> None:
     assert unrecorded.take() is first
 
 
+def test_faulty_ticket_lets_others_pass(unrecorded: Unrecorded) -> None:
+    """What failed by a fault goes to the end of the queue, and trials are not counted among the purges."""
+    first = unrecorded.add({1}, "hard", 0.0, (), now=0.0)
+    assert unrecorded.take() is first
+    second = unrecorded.add((), "noop", 0.0, (), now=0.0)
+    unrecorded.give_back(first, first=False)
+    assert (len(unrecorded), unrecorded.purges) == (2, 1)
+    assert unrecorded.take() is second
+
+
 def test_recorded_before_takes_nobody_along(unrecorded: Unrecorded) -> None:
     """Who is recorded for a second time has told its callers a number already: others would be told that number too."""
     lost = Ticket({1}, epoch=7, seq=9)
