@@ -37,7 +37,7 @@ class _Meta(msgspec.Struct, array_like=True, frozen=True):
     variant: tuple[tuple[bytes, bytes | None], ...]
     render_ms: float
     encoded: dict[bytes, bytes]
-    holes: tuple[tuple[int, str], ...]
+    holes: tuple[tuple[int, str], ...] = ()
 
     @property
     def plausible(self) -> bool:
