@@ -7,7 +7,7 @@ ARGS ?=
 export PORT CHECK
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos cover check fmt wheel docs bench ci-full clean
+.PHONY: help demo test chaos cover check mutate fmt wheel docs bench ci-full clean
 
 help: ## what can be asked for
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -34,6 +34,9 @@ check: $(VENV)/.dev ## format, lint, types, architecture
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest --quiet --no-header tests/test_architecture.py
+
+mutate: $(VENV)/.dev ## break core/ in one place at a time and see whether its tests notice (hours; ARGS="vary", ARGS="--every 20" for less)
+	@$(BIN)/python -m tests.core.mutate $(ARGS)
 
 fmt: $(VENV)/.dev ## put the code into form
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
