@@ -133,7 +133,7 @@ class Template:
         self, namespaces: Namespaces, args: tuple[Any, ...], kwargs: dict[str, Any], ttl: float | None, kind: Any
     ) -> Order:
         """What a call with these arguments asks for."""
-        if kwargs or any(value.__class__ not in _PLAIN for value in args):
+        if kwargs or not _PLAIN.issuperset(map(type, args)):
             return self._spelled(namespaces, args, kwargs, ttl, kind)
         if self._known_to is None or self._known_to() is not namespaces or len(self._known) > MOST_KNOWN:
             self._known, self._known_to = {}, weakref.ref(namespaces)
