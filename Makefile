@@ -22,9 +22,12 @@ demo: $(VENV)/.demo ## a real site behind the cache on 127.0.0.1:8000 (PORT=… 
 test: $(VENV)/.dev ## the whole test suite, on real Valkey and, where installed, Redis (ARGS="-k purge" for a part)
 	@$(BIN)/python -m pytest $(ARGS)
 
-chaos: $(VENV)/.dev ## the faults at full length, on Valkey and on Redis: killed, stopped and cut-off workers and servers
+chaos: $(VENV)/.dev ## the faults at full length, then ten minutes of random ones (SECONDS=… SEED=…: those alone, for so long, again)
+ifeq ($(SECONDS)$(SEED),)
 	@FAULTS=long FAULTS_SERVER=valkey $(BIN)/python -m pytest tests/faults $(ARGS)
 	@FAULTS=long FAULTS_SERVER=redis $(BIN)/python -m pytest tests/faults $(ARGS)
+endif
+	@$(BIN)/python -m tests.faults $(or $(SECONDS),600) $(SEED)
 
 cover: $(VENV)/.dev ## every branch of core/ and of the purge clock's values has to be taken by their tests
 	@$(BIN)/python .ci/cover.py

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextvars
 import io
 import logging
-import sys
 from http import HTTPStatus
 from itertools import chain
 from math import inf
@@ -24,6 +23,7 @@ from cms_cache_mw.core.status import Reason
 from cms_cache_mw.core.tags import TagError, read_tags
 from cms_cache_mw.engine import Stale
 from cms_cache_mw.environ import environ_for, fields_of, headers_of, input_of, request_of
+from cms_cache_mw.process import close_at_end, unfit
 from cms_cache_mw.recorder import Recorder
 from cms_cache_mw.runtime import drive
 
@@ -49,12 +49,13 @@ class WSGICacheMiddleware:
     """
 
     def __init__(self, app: WSGIApplication, config: Config | None = None) -> None:
-        if why := _unfit():
+        if why := unfit():
             raise ConfigError(why)
         self.app = app
         self.cache = Cache(config)
         self._admin = Admin(self.cache)
         self._warned = False
+        close_at_end(self.cache)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, or let the application answer it."""
@@ -73,7 +74,7 @@ class WSGICacheMiddleware:
         return _Response(self.cache, step, environ, request, start_response).begin(self.app)
 
     def _step(self, request: Request) -> Step:
-        if why := _unfit():
+        if why := unfit():
             if not self._warned:
                 self._warned = True
                 log.error("nothing is served from the cache: %s", why)
@@ -298,17 +299,3 @@ def _files(environ: WSGIEnvironment) -> tuple[type, ...]:
 def _unheard(*_: object) -> Callable[[bytes], object]:
     """The `start_response` of a render that no client waits for."""
     return lambda _: None
-
-
-def _unfit() -> str:
-    """Why no thread of ours could hold a lease in this process; empty where one can."""
-    monkey = sys.modules.get("gevent.monkey")
-    if monkey and monkey.is_module_patched("threading"):
-        return (
-            "gevent has patched threading: the thread that holds this worker's lease would stop whenever a request is busy, and "
-            "purges would wait for it. Use gunicorn's gthread workers, granian, or ASGI."
-        )
-    uwsgi = sys.modules.get("uwsgi")
-    if uwsgi and not {"enable-threads", "threads", b"enable-threads", b"threads"} & set(uwsgi.opt):
-        return "uWSGI runs without threads, so nothing can hold this worker's lease: start it with --enable-threads."
-    return ""

@@ -240,8 +240,9 @@ async def test_nobody_waits_for_what_follows_a_file(visitor: Visitor, pages: Pag
 
     pages.pages["/a"] = Page(render=render)
     calls = [visitor.call("/a") for _ in range(3)]
-    for call in calls:
-        await call.until(lambda reply: reply.status)
+    async with asyncio.timeout(2):
+        for call in calls:
+            await call.until(lambda reply: reply.status)
     gate.set()
     await asyncio.gather(*(call.task for call in calls))
 

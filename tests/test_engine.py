@@ -328,6 +328,17 @@ async def test_purge_between(visitor: Visitor, pages: Pages, site: CacheMiddlewa
     assert (await visitor.get("/a")).body == b"render 2"
 
 
+async def test_purged_page_takes_no_room(visitor: Visitor, pages: Pages, site: CacheMiddleware) -> None:
+    """What was purged goes when it is asked for, also where nothing takes its place."""
+    pages.pages["/a"] = Page(lines=(HTML, "Cache-Tag: a"))
+    await visitor.get("/a")
+    await site.cache.purge(tags=["a"])
+    pages.pages["/a"] = Page(lines=(HTML, "Cache-Control: private"))
+    assert (await visitor.get("/a")).cache_status == "fwd=miss; detail=private"
+    stats: Any = site.cache.stats()
+    assert stats["memory"]["bytes"] == 0
+
+
 NOT_SHARED = {
     "private": (HTML, "Cache-Control: private"),
     "no-store": (HTML, "Cache-Control: no-store"),

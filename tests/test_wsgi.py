@@ -6,7 +6,7 @@ import contextvars
 import io
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -111,6 +111,16 @@ def test_body_that_nobody_iterates(stage: Callable[..., Server]) -> None:
     given.close()
     assert body.log == ["made a", "closed"]
     assert server.get("/a").cache_status == MISS
+
+
+@pytest.mark.parametrize("fails", ["", "late"])
+def test_server_that_never_closes(stage: Callable[..., Server], fails: str) -> None:
+    """Leaves the application's iterable open, and yet nobody waiting for the render."""
+    server = stage(giving(Body(b"a", fails=fails)))
+    given: Any = server.app(server.environ("/a"), lambda *_: print)
+    with suppress(ValueError):
+        list(given)
+    assert server.app.cache.stats()["flights"] == 0  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("fails", ["late", "closing"])
@@ -422,8 +432,9 @@ def test_admin_body_without_length(stage: Callable[..., Server]) -> None:
 
 
 def test_context_stays_until_the_body_is_closed(stage: Callable[..., Server]) -> None:
-    """What the application sets is there while its body is iterated and closed, and nowhere else."""
+    """What the application sets is there while its body is iterated and closed, and nowhere else; it sees what is set around it."""
     variable: contextvars.ContextVar[int] = contextvars.ContextVar("variable", default=0)
+    token = variable.set(100)
     seen: list[int] = []
 
     class Counting(Body):
@@ -445,8 +456,9 @@ def test_context_stays_until_the_body_is_closed(stage: Callable[..., Server]) ->
     server = stage(app)
     for target in ("/a", "/b"):
         server.get(target)
-    assert seen == [11, 10] * 2
-    assert variable.get() == 0
+    assert seen == [111, 110] * 2
+    assert variable.get() == 100
+    variable.reset(token)
 
 
 def test_dependencies_told_while_the_body_is_sent(stage: Callable[..., Server]) -> None:
@@ -694,7 +706,7 @@ def test_refresh_keeps_the_server_s_word(stage: Callable[..., Server], clock: Cl
     server = stage(app, server={"multithread": multithread})
     server.get("/a")
     clock.advance(20)
-    environ = server.environ("/a", "Cookie: csrftoken=1")
+    environ = server.environ("/a", "Cookie: csrftoken=1") | {"wsgi.input": io.BytesIO(b"the next request")}
     given: Any = server.app(environ, lambda *_: print)
     assert list(given) == [b"1"]
     if not multithread:

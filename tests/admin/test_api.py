@@ -404,7 +404,12 @@ async def test_names_what_sites_there_are(pages: Pages) -> None:
 
 async def test_purge_through_redis(pages: Pages, redis_url: str, namespace: str) -> None:
     """With Redis a purge answered 200 is done on every worker."""
-    options: dict[str, Any] = {"redis_url": redis_url, "namespace": namespace, "admin_token": TOKEN, "lease_seconds": 0.5}
+    options: dict[str, Any] = {
+        "redis_url": redis_url,
+        "namespace": namespace,
+        "admin_token": TOKEN,
+        "lease_seconds": 0.5,
+    }
     async with caching(pages, **options) as one, caching(pages, **options) as other:
         visitors = [Visitor(one), Visitor(other)]
         for visitor in visitors:
@@ -419,7 +424,12 @@ async def test_purge_through_redis(pages: Pages, redis_url: str, namespace: str)
 
 async def test_recorded_but_not_certain(pages: Pages, redis_url: str, namespace: str) -> None:
     """A caller who does not wait is told 202, when it will be certain, and nothing that is not so."""
-    options: dict[str, Any] = {"redis_url": redis_url, "namespace": namespace, "admin_token": TOKEN, "lease_seconds": 1.0}
+    options: dict[str, Any] = {
+        "redis_url": redis_url,
+        "namespace": namespace,
+        "admin_token": TOKEN,
+        "lease_seconds": 1.0,
+    }
     async with caching(pages, **options) as site:
         visitor = Visitor(site)
         await visitor.get("/tagged")
@@ -436,7 +446,12 @@ async def test_recorded_but_not_certain(pages: Pages, redis_url: str, namespace:
 @pytest.mark.logs("that Redis never took", "lease lost", "the shared store is not asked")
 async def test_unrecorded(pages: Pages, own_server: Server, namespace: str) -> None:
     """Without Redis a purge is 503: nothing was promised, and the caller may try again."""
-    options: dict[str, Any] = {"redis_url": own_server.url, "namespace": namespace, "admin_token": TOKEN, "lease_seconds": 0.5}
+    options: dict[str, Any] = {
+        "redis_url": own_server.url,
+        "namespace": namespace,
+        "admin_token": TOKEN,
+        "lease_seconds": 0.5,
+    }
     async with caching(pages, **options) as site:
         visitor = Visitor(site)
         await visitor.get("/tagged")

@@ -41,6 +41,7 @@ ENTRIES = st.builds(
     variant=st.lists(st.tuples(BYTES, st.none() | BYTES), max_size=2).map(tuple),
     render_ms=SECONDS,
     encoded=st.dictionaries(BYTES, BYTES, max_size=2),
+    holes=st.lists(st.tuples(st.integers(0, 2**32), TEXT), max_size=2).map(tuple),
 )
 ENTRY = Entry(
     200,

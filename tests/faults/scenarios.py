@@ -7,13 +7,15 @@ history record; what is demanded is up to the test.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tests.faults.stage import LEASE
-from tests.support.wait import until
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from tests.faults.scene import Published, Scene
+    from tests.support.client import Answer
 
 ARRIVAL = 0.3
 """Seconds that are given to requests to arrive and wait, which nothing tells."""
@@ -45,15 +47,27 @@ def late_joiner(scene: Scene) -> None:
         answer.result(10)
 
 
+def handed_over(scene: Scene, position: Literal["stop", "held"]) -> tuple[str, Future[Answer]]:
+    """A page that Redis has handed to worker 1, which stopped or held it before it was used, and the answer that will come."""
+    store, levers = scene.site.store, scene.stage.levers
+    for _ in range(10):
+        path, _ = scene.stored()
+        before = store.count("arrived")
+        levers.set("reply", position)
+        answer, end = scene.visit(1, path), time.monotonic() + 1
+        while store.count("arrived") == before and time.monotonic() < end:
+            time.sleep(0.005)
+        if store.count("arrived") > before:
+            return path, answer
+        # Redis took too long, and the page was rendered.
+        levers.release("reply")
+        answer.result(10)
+    raise AssertionError("worker 1 never got an entry from Redis in time")
+
+
 def overtaken_reply(scene: Scene) -> None:
     """Redis hands out an entry, a purge is answered 200, only then the worker gets to use what it was handed."""
-    path, store = scene.page(), scene.site.store
-    scene.read(0, path)
-    time.sleep(ARRIVAL)
-    before = store.count("arrived")
-    scene.stage.levers.set("reply", "held")
-    first = scene.visit(1, path)
-    until(lambda: store.count("arrived") > before, "the reply is held")
+    path, first = handed_over(scene, "held")
     scene.publish(by=0)
     scene.stage.levers.release("reply")
     first.result(10)

@@ -92,6 +92,13 @@ class Scene:
 
         return self.later(visit)
 
+    def stored(self) -> tuple[str, bytes]:
+        """A page that worker 0 has rendered, and its name in Redis."""
+        path, before = self.page(), self._entries()
+        self.read(0, path)
+        until(lambda: len(self._entries()) > len(before), f"{path} is in Redis")
+        return path, (self._entries() - before).pop()
+
     def later(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Begin something in the background."""
         return self._pool.submit(work, *args, **kwargs)
@@ -178,6 +185,9 @@ class Scene:
     def slowest(self, worker: int) -> float:
         """Seconds that the slowest read from a worker took."""
         return max(read.ended - read.began for read in self.history.reads if read.worker == worker)
+
+    def _entries(self) -> set[bytes]:
+        return {name for name in self.stage.redis.keys("cms:rendered:*") if isinstance(name, bytes)}
 
     def _is_cached(self, worker: int, other: int) -> bool:
         for wait in (0.002, 0.01, 0.03):

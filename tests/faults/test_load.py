@@ -13,7 +13,6 @@ from tests.faults import scenarios
 from tests.faults.scene import MARGIN, Scene
 from tests.faults.stage import LEASE, Stage, slow
 from tests.faults.test_acceptance import resident
-from tests.faults.test_memory import stored
 from tests.support.wait import until
 
 
@@ -47,7 +46,7 @@ def test_purge_of_half_a_million_dependents(scene: Scene) -> None:
     """25: with 500,000 entries in Redis that depend on a tag its purge is as fast as any, and no command of it is slow."""
     scene.warm()
     redis = scene.stage.redis
-    _, name = stored(scene)
+    _, name = scene.stored()
     value = redis.get(name)
     assert isinstance(value, bytes)
     for batch in range(500):

@@ -86,7 +86,7 @@ def test_unreadable_entries(scene: Scene) -> None:
     """26, 28: what is corrupt, cut, somebody else's or of a later version is a miss, never another page, never an error."""
     scene.warm()
     for name, broken in BREAKAGES.items():
-        (path, key), (_, other) = stored(scene), stored(scene)
+        (path, key), (_, other) = scene.stored(), scene.stored()
         values = [scene.stage.redis.get(name) for name in (key, other)]
         assert isinstance(values[0], bytes)
         assert isinstance(values[1], bytes)
@@ -95,7 +95,7 @@ def test_unreadable_entries(scene: Scene) -> None:
         assert answer.level is None, name
         assert set(versions(answer.body)) == set(path.removeprefix("/page/").split("+"))
         assert scene.in_memory(1, path)
-    path, key = stored(scene)
+    path, key = scene.stored()
     scene.stage.redis.delete(key)
     scene.stage.redis.lpush(key, "a list")
     assert scene.read(1, path).level is None
@@ -140,18 +140,6 @@ def purge_others(scene: Scene, purges: int) -> None:
     with closing(Link(scene.stage.server.url, "cms", timeout=5)) as link:
         for _ in range(purges):
             link.purge(secrets.token_bytes(8), kind="hard")
-
-
-def stored(scene: Scene) -> tuple[str, bytes]:
-    """A page that worker 0 has rendered, and its name in Redis."""
-    path, before = scene.page(), _names(scene)
-    scene.read(0, path)
-    until(lambda: len(_names(scene)) > len(before), f"{path} is in Redis")
-    return path, (_names(scene) - before).pop()
-
-
-def _names(scene: Scene) -> set[bytes]:
-    return {name for name in scene.stage.redis.keys("cms:rendered:*") if isinstance(name, bytes)}
 
 
 def resummed(rest: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 PLANTED: dict[str, Callable[[Scene], object]] = {
     "lease_ignored": scenarios.cut_off,
     "base_at_store_time": scenarios.overtaken_render,
-    "ack_before_apply": scenarios.brisk_editing,
+    "ack_before_apply": partial(scenarios.brisk_editing, seconds=1),
     "later_fill": scenarios.overtaken_reply,
     "late_joiner": scenarios.late_joiner,
     "unchecked_part": scenarios.reused_parts,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from tests.faults import scenarios
 from tests.faults.scene import MARGIN
 from tests.faults.stage import LEASE
-from tests.support.wait import until
 
 if TYPE_CHECKING:
     from tests.faults.scene import Scene
@@ -41,13 +40,7 @@ def test_overtaken_reply_is_not_used(scene: Scene) -> None:
 def test_worker_stopped_between_reply_and_use(scene: Scene) -> None:
     """5: the same where the whole process stood still in between, for longer than its lease."""
     scene.warm()
-    path, store = scene.page(), scene.site.store
-    scene.read(0, path)
-    time.sleep(scenarios.ARRIVAL)
-    before = store.count("arrived")
-    scene.stage.levers.set("reply", "stop")
-    first = scene.visit(1, path)
-    until(lambda: store.count("arrived") > before, "worker 1 has stopped with the reply in its hands")
+    path, first = scenarios.handed_over(scene, "stop")
     scene.stage.levers.release("reply")
     published = scene.publish_done(by=0, within=LEASE + MARGIN)
     assert published.seconds > LEASE

@@ -9,7 +9,7 @@ from cms_cache_mw.fragments import Fragments
 from tests.faults.app import app
 
 if TYPE_CHECKING:
-    from cms_cache_mw.fragments import Order
+    from cms_cache_mw.order import Order
 
 __all__ = ["app"]
 
