@@ -23,7 +23,7 @@ from cms_cache_mw.core.status import Reason
 from cms_cache_mw.core.tags import TagError, read_tags
 from cms_cache_mw.engine import Stale
 from cms_cache_mw.environ import environ_for, fields_of, headers_of, input_of, request_of
-from cms_cache_mw.process import close_at_end, unfit
+from cms_cache_mw.process import at_end, unfit
 from cms_cache_mw.recorder import Recorder
 from cms_cache_mw.runtime import drive
 
@@ -55,7 +55,7 @@ class WSGICacheMiddleware:
         self.cache = Cache(config)
         self._admin = Admin(self.cache)
         self._warned = False
-        close_at_end(self.cache)
+        at_end(self.cache.close)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, or let the application answer it."""
