@@ -392,6 +392,16 @@ def test_target_is_shown_as_it_is_keyed(stage: Callable[..., Server]) -> None:
     assert seen == [("/a/b/c\xc3\xa9", "/a/b/c%C3%A9?x=%41", "x=%41")]
 
 
+def test_target_in_absolute_form(stage: Callable[..., Server]) -> None:
+    """A server that has made a path of it does not hide it from the policy."""
+    server = stage(giving([b"a"]))
+    for name in ("RAW_URI", "REQUEST_URI"):
+        environ = server.environ("/a")
+        del environ["RAW_URI"]
+        reply = server.serve(environ | {name: "http://evil.example/a"}).reply
+        assert reply.cache_status == "fwd=bypass; detail=target"
+
+
 def test_mounts_are_told_apart(stage: Callable[..., Server]) -> None:
     """The path is that of script and rest together."""
     server = stage(giving([b"a"]))
@@ -426,6 +436,14 @@ def test_admin_body_without_length(stage: Callable[..., Server]) -> None:
         environ = server.environ("/_cache/purge", *lines, method="POST")
         environ |= {"wsgi.input": io.BytesIO(body), "wsgi.input_terminated": True}
         assert server.serve(environ).reply.status == status
+
+
+def test_admin_body_that_is_too_long(stage: Callable[..., Server]) -> None:
+    """Is not read to its end."""
+    server = stage(giving([]), admin_token="token-of-the-tests")
+    environ = server.environ("/_cache/purge", method="POST", body=b" " * 1_000_000)
+    assert server.serve(environ).reply.status in {401, 413}
+    assert environ["wsgi.input"].tell() < 100_000
 
 
 # Contexts.
