@@ -283,7 +283,7 @@ class _Part:
         landing = flight.landing.result()
         if landing.entry is None:
             return ALONE if landing.uncacheable else AGAIN
-        new_enough = not landing.shared and flight.begun >= self.arrived
+        new_enough = not landing.shared and flight.begun > self.arrived
         return landing.entry if new_enough or self.fragments.valid(landing.entry) else AGAIN
 
     def held(self) -> Entry | None:
