@@ -339,7 +339,8 @@ async def test_what_failed_is_depended_on_too() -> None:
         entry = stored(app, "/")
         assert entry is not None
         assert set(entry.tags) == {"block:broken", "inside:1"}
-        assert entry.freshness.lifetime <= 60
+        # Its age when the head came counts as well: what the application took to begin.
+        assert entry.freshness.lifetime < 61
         broken = False
         await app.cache.purge(tags=["inside:1"])
         assert (await visitor.get("/")).body == b"whole"
