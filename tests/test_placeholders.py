@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from cms_cache_mw import Cache, CacheMiddleware, Config, WSGICacheMiddleware, depends_on, fragment
 from cms_cache_mw.marks import Marks
+from tests.support.asgi import HTML, Visitor, caching, fields
 from tests.support.pages import Site, stored, visited
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.asgi import Visitor
+    from starlette.types import Receive, Scope, Send
 
 FILLER = "Some text that compresses well. " * 20
 
@@ -383,6 +384,21 @@ async def test_who_bypasses_gets_the_whole_page(kind: str) -> None:
         for _ in range(2):
             assert (await visitor.get("/page", "Cookie: session=1")).body == body_of("one")
         assert site.renders["/page"] == 2
+
+
+async def test_what_the_application_compresses_has_no_marks_in_it() -> None:
+    """Who bypasses gets the application's own coding, and in that the part itself, since nobody could find a mark there."""
+    Header()
+
+    async def compressing(_: Scope, __: Receive, send: Send) -> None:
+        head = fields(HTML, "Content-Encoding: gzip")
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        body = gzip.compress(page_with("block:header")(app.cache).encode())
+        await send({"type": "http.response.body", "body": body})
+
+    async with caching(compressing) as app:
+        reply = await Visitor(app).get("/page", "Cookie: session=1", "Accept-Encoding: gzip")
+        assert gzip.decompress(reply.body) == body_of("one")
 
 
 async def test_errors_and_pages_that_are_not_stored_are_filled() -> None:
