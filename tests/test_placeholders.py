@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import random
 import threading
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +19,7 @@ from tests.support.asgi import HTML, Visitor, caching, fields
 from tests.support.pages import Site, stored, visited
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from starlette.types import Receive, Scope, Send
 
@@ -62,22 +63,16 @@ class Stage:
 
         return bound
 
-    def visited(self, *lines: str, **options: Any) -> Any:  # noqa: ANN401 - what `visited` gives
+    @asynccontextmanager
+    async def visited(
+        self,
+        *lines: str,
+        **options: Any,  # noqa: ANN401 - options of any type
+    ) -> AsyncIterator[tuple[CacheMiddleware, Visitor, Site]]:
         """The pages behind a cache."""
-        return _Visited(self, lines, options)
-
-
-class _Visited:
-    def __init__(self, stage: Stage, lines: tuple[str, ...], options: dict[str, Any]) -> None:
-        self._stage, self._context = stage, visited(stage.pages, *lines, **options)
-
-    async def __aenter__(self) -> tuple[CacheMiddleware, Visitor, Site]:
-        app, visitor, site = await self._context.__aenter__()
-        self._stage.cache = app.cache
-        return app, visitor, site
-
-    async def __aexit__(self, *error: object) -> None:
-        await self._context.__aexit__(*error)
+        async with visited(self.pages, *lines, **options) as (app, visitor, site):
+            self.cache = app.cache
+            yield app, visitor, site
 
 
 def body_of(says: str) -> bytes:
