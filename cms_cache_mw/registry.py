@@ -62,8 +62,8 @@ def enrol(key: str, function: Callable[..., Any], order: Callable[[Namespaces, d
 
 
 def renderer_of(name: str) -> tuple[Renderer, dict[str, Any]] | None:
-    """The function of a fragment's name, the latest decorated first, with its arguments."""
-    for renderer in reversed(list(_renderers.values())):
+    """The function of a fragment's name with its arguments; of several that whose key leaves least open."""
+    for renderer in sorted(_renderers.values(), key=lambda renderer: renderer.pattern.groups):
         arguments = renderer.arguments(name)
         if arguments is not None:
             return renderer, arguments

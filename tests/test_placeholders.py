@@ -338,24 +338,24 @@ async def test_keys_with_arguments_are_found_by_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["block:nobody", "block:typed:x", "block:partly:1", "block:more:1", "block:own", "x" * 600]
+    "name", ["refused:nobody", "refused:typed:x", "refused:partly:1", "refused:more:1", "refused:own", "x" * 600]
 )
 def test_names_that_nothing_renders_are_refused(name: str) -> None:
     """What could not be rendered from its name alone is an error where it is written, not an empty page later."""
 
-    @fragment("block:typed:{number}")
+    @fragment("refused:typed:{number}")
     def typed(number: int) -> str:
         return str(number)
 
-    @fragment("block:partly:{thing.real}")
+    @fragment("refused:partly:{thing.real}")
     def partly(thing: int) -> str:
         return str(thing)
 
-    @fragment("block:more:{number}", ignore=["other"])
+    @fragment("refused:more:{number}", ignore=["other"])
     def more(number: int, other: int) -> str:
         return str(number + other)
 
-    @fragment("block:own", private=True)
+    @fragment("refused:own", private=True)
     def own() -> str:
         return "mine"
 
@@ -363,6 +363,27 @@ def test_names_that_nothing_renders_are_refused(name: str) -> None:
     with pytest.raises(LookupError, match="no function decorated with @fragment has a key that gives this name"):
         cache.placeholder(name)
     cache.close()
+
+
+async def test_the_key_that_leaves_least_open_is_taken() -> None:
+    """A function of just this name is preferred to one for any name, whichever came first."""
+
+    @fragment("chosen:{anything}")
+    def general(anything: str) -> str:
+        return f"any {anything}"
+
+    @fragment("chosen:menu")
+    def exact() -> str:
+        return "menu"
+
+    @fragment("chosen:{whatever}")
+    def again(whatever: str) -> str:
+        return f"any {whatever}"
+
+    cache = Cache(Config())
+    cache.start()
+    assert [cache.placeholder("chosen:menu"), cache.placeholder("chosen:foot")] == ["menu", "any foot"]
+    await cache.aclose()
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
