@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from cms_cache_mw import Cache, CacheMiddleware
-from cms_cache_mw.stores.shared import TIMEOUT
+from cms_cache_mw.stores.shared import TIMEOUT, LoopShared
 from tests.support.asgi import HTML, Page, Pages, Reply, Visitor, caching, fields
 
 if TYPE_CHECKING:
@@ -26,6 +27,18 @@ SLACK = 0.08
 troubled = pytest.mark.logs(
     "lease lost", "the shared store is not asked", "starting cold", "is not the one this worker knew"
 )
+
+
+patient = pytest.mark.usefixtures("patience")
+"""For tests that are not about the deadline, which a busy machine may miss."""
+
+
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five seconds where the deadline would be a tenth of one."""
+    monkeypatch.setattr("cms_cache_mw.engine.TIMEOUT", 5.0)
+    monkeypatch.setattr("cms_cache_mw.stores.shared.TIMEOUT", 5.0)
+    monkeypatch.setattr("cms_cache_mw.assembly.LoopShared", partial(LoopShared, timeout=5.0))
 
 
 @pytest.fixture
@@ -50,7 +63,9 @@ async def open_worker(pages: Pages, namespace: str) -> AsyncIterator[Callable[..
 
 
 @pytest.fixture
-async def visitors(open_worker: Callable[..., Awaitable[CacheMiddleware]], redis_url: str) -> list[Visitor]:
+async def visitors(
+    patience: None, open_worker: Callable[..., Awaitable[CacheMiddleware]], redis_url: str
+) -> list[Visitor]:
     """A visitor at each of two workers."""
     return [Visitor(await open_worker(redis_url)) for _ in range(2)]
 
@@ -122,6 +137,7 @@ async def test_lives_as_long_as_it_can_be_of_use(
     assert 890 <= redis_server.client().ttl(name) <= 1_100
 
 
+@patient
 async def test_namespaces_are_apart(
     open_worker: Callable[..., Awaitable[CacheMiddleware]], redis_url: str, redis_server: Server, namespace: str
 ) -> None:
@@ -212,6 +228,7 @@ async def test_one_render_for_all_workers(visitors: list[Visitor], pages: Pages)
     assert pages.renders["/a"] == 1
 
 
+@patient
 async def test_large_bodies_live_in_redis(
     open_worker: Callable[..., Awaitable[CacheMiddleware]],
     pages: Pages,
@@ -234,6 +251,7 @@ async def test_large_bodies_live_in_redis(
     assert stats["memory"]["namespaces"]["rendered"]["entries"] == 0
 
 
+@patient
 async def test_page_that_has_grown(
     open_worker: Callable[..., Awaitable[CacheMiddleware]], pages: Pages, redis_url: str
 ) -> None:
@@ -319,6 +337,7 @@ async def test_value_of_another_type(
     assert (reply.status, reply.body) == (200, b"render 2")
 
 
+@patient
 async def test_secrets(
     open_worker: Callable[..., Awaitable[CacheMiddleware]],
     pages: Pages,
@@ -441,6 +460,7 @@ def _renewed(site: CacheMiddleware, server: Server) -> bool:
     return isinstance(epoch, bytes) and epoch.decode() == stats["clock"]["epoch"]
 
 
+@patient
 async def test_full(
     open_worker: Callable[..., Awaitable[CacheMiddleware]], pages: Pages, own_server: Server, namespace: str
 ) -> None:

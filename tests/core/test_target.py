@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -133,6 +135,37 @@ def test_as_many_as_there_may_be() -> None:
         tuple(f"/p{n}/" for n in range(MAX_TARGETS)),
     )
     assert len(prints(target)) == 3 * MAX_TARGETS == 1500
+
+
+def test_named_one_by_one() -> None:
+    """The parts of a target may come from anything that gives texts."""
+    target = Target.named((tag for tag in ["a"]), ["/b"], ("/c/",), "s", everything=True)
+    assert target == Target(("a",), ("/b",), ("/c/",), "s", everything=True)
+
+
+@pytest.mark.parametrize("field", ["tags", "urls", "prefixes"])
+@pytest.mark.parametrize("text", ["block:7", "", b"block:7"])
+def test_text_where_a_list_belongs(field: str, text: Any) -> None:  # noqa: ANN401 - a text, in fact
+    """A text is not a list of its letters."""
+    named: dict[str, Any] = {"tags": [], "urls": [], "prefixes": []} | {field: text}
+    with pytest.raises(TargetError, match="give a list") as caught:
+        Target.named(named["tags"], named["urls"], named["prefixes"], "", everything=False)
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("target", "names"),
+    [
+        (Target(), ()),
+        (Target(("a", "b"), ("/c",), ("/d/",)), ("a", "b", "/c", "/d/")),
+        (Target(site="s"), ("site s",)),
+        (Target(urls=("/c",), site="s"), ("/c",)),
+        (Target(everything=True), ("everything",)),
+    ],
+)
+def test_names(target: Target, names: tuple[str, ...]) -> None:
+    """For people a target is what it names; a site counts where all of it is meant."""
+    assert target.names == names
 
 
 def test_query_as_it_is_by_itself() -> None:
