@@ -106,6 +106,7 @@ def test_cleared(policy: Policy[str]) -> None:
     assert policy.victims(10) == ["b"]
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(POLICIES),
     st.lists(st.tuples(st.sampled_from(["add", "touch", "remove", "resize", "victims"]), KEYS, SIZES), max_size=40),
