@@ -29,11 +29,13 @@ def replicated(scene: Scene, *, fewest: int) -> Iterator[tuple[Server, Proxy]]:
         Proxy(primary.port) as way,
         Server(KIND, {"replicaof": f"127.0.0.1 {way.port}", "min-replicas-max-lag": "1"}) as replica,
     ):
-        until(lambda: replica.client().info("replication").get("master_link_status") == "up", "the replica follows")
+        follower = replica.client()
+        until(lambda: follower.info("replication").get("master_link_status") == "up", "the replica follows", 20)
         scene.stage.redis.config_set("min-replicas-max-lag", 1)
         until(lambda: bool(scene.stage.redis.info("replication").get("connected_slaves")), "the primary knows it")
         scene.stage.redis.config_set("min-replicas-to-write", fewest)
-        # A follower looks around when it connects.
+        # The first replica of its life gives a server a new history; and a follower looks around when it connects.
+        scene.publish("page:first")
         scene.stage.cut_clients()
         until(scene.stage.sure, "every worker knows of the replica")
         yield replica, way
@@ -57,8 +59,8 @@ def test_failover_that_loses_an_acknowledged_purge(scene: Scene) -> None:
             scene.stage.server.kill()
             promote(replica, way)
             scene.stage.follow(replica)
+            until(lambda: scene.stage.epoch() != epoch, "the new history is noticed", 3 + MARGIN)
             scene.cached(within=3 + MARGIN)
-            assert scene.stage.epoch() != epoch
             scene.publish_done(within=LEASE + LAG + MARGIN)
             scene.publish_done(by=1, within=LEASE + LAG + MARGIN)
             scene.cached()

@@ -189,11 +189,11 @@ def test_evicting_redis(scene: Scene, policy: str) -> None:
     redis.config_set("maxmemory-policy", policy)
     scene.stage.cut_clients()
     until(scene.stage.sure, "every worker has looked at Redis again")
-    redis.config_set("maxmemory", int(redis.info("memory")["used_memory"]) + 300_000)
+    redis.config_set("maxmemory", int(redis.info("memory")["used_memory"]) + 2_000_000)
     with scene.visitors():
         for turn in range(4):
             for number in range(30):
-                scene.read(turn % 2, f"/sized/8192/{scene.block}+page:flood-{turn}-{number}")
+                scene.read(turn % 2, f"/sized/65536/{scene.block}+page:flood-{turn}-{number}")
             assert scene.publish(by=turn % 2).status == 200
     # A worker says it once in its life.
     if policy == "volatile-lru":
