@@ -323,6 +323,11 @@ class TestRenew:
             clockwork.link.renew(clockwork.joined.epoch, pos, tip, ANNE, lease=1.0)
         assert redis.zscore(key("acks"), ANNE) is None
 
+    def test_position_ahead(self, clockwork: Clockwork) -> None:
+        """A position beyond the last number is unknown, whatever its tip."""
+        with pytest.raises(EpochError):
+            clockwork.link.renew(clockwork.joined.epoch, 2, clockwork.joined.tip, ANNE, lease=1.0)
+
     def test_other_epoch(self, clockwork: Clockwork) -> None:
         """So is another epoch, though the numbers fit."""
         with pytest.raises(EpochError):
@@ -359,6 +364,15 @@ class TestPurge:
             (4, "noop", ()),
         ]
 
+    def test_kinds_have_tables_of_their_own(
+        self, clockwork: Clockwork, redis: Redis, key: Callable[[str], str]
+    ) -> None:
+        """Hard and soft purges are kept apart, so that people can be told which it was."""
+        clockwork.purge(5)
+        clockwork.purge(6, kind="soft")
+        assert [redis.zscore(key("tags"), packed([tag])) for tag in (5, 6)] == [2, None]
+        assert [redis.zscore(key("soft"), packed([tag])) for tag in (5, 6)] == [None, 3]
+
     def test_nobody_registered(self, clockwork: Clockwork) -> None:
         """Where no worker is registered everybody has acknowledged."""
         recorded = clockwork.purge(5)
@@ -389,7 +403,7 @@ class TestPurge:
         for tag in range(150):
             clockwork.purge(tag)
         records, floor = clockwork.link.purged(1_000)
-        assert len(records) <= 100
+        assert 90 <= len(records) <= 100
         assert min(records.values()) == floor + 1
         assert clockwork.check(floor - 1, 9_999) == [b"STALE"]
         assert clockwork.check(floor, 9_999) == [b"OK", 151]
