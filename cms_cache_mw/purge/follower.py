@@ -12,6 +12,7 @@ import random
 import secrets
 import threading
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from cms_cache_mw.purge.clock import Clock, State
@@ -113,20 +114,18 @@ class Follower:
             self._leave()
 
     def _leave(self) -> None:
-        link = self._connect(SLACK)
         try:
-            link.leave(self.clock.state.epoch, self.worker)
+            with closing(self._connect(SLACK)) as link:
+                link.leave(self.clock.state.epoch, self.worker)
         except (LinkError, EpochError) as error:
             log.debug("not unregistered: %s", error)
-        finally:
-            link.close()
 
     def _run(self) -> None:
         pause = 0.0
         while not self._stopping.wait(pause):
-            link = self._link = self._connect(self._poll + SLACK)
             try:
-                self._follow(link)
+                with closing(self._connect(self._poll + SLACK)) as self._link:
+                    self._follow(self._link)
             except LinkError as error:
                 self._fail(error)
             except Exception as error:
@@ -135,8 +134,6 @@ class Follower:
                 self.clock.revoke()
                 self._entered = False
                 self._fail(LinkError(repr(error)))
-            finally:
-                link.close()
             self._note_lease()
             pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self._failures, 10)) * random.uniform(0.5, 1.0)  # noqa: S311
         self.clock.revoke()
