@@ -1,0 +1,1 @@
+"""Pages and an API in FastAPI behind the cache."""
