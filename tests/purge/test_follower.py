@@ -389,6 +389,53 @@ class TestClocksOfTheMachine:
         follower.stop()
 
 
+class TestSteps:
+    """Single steps of the thread, taken here by hand."""
+
+    @pytest.fixture
+    def follower(self, link: Link) -> Follower:
+        """A follower that has entered the epoch and has its first lease; its thread does not run."""
+        follower = Follower(Clock(), lambda _: link, lease=30.0, reset=lambda: None)
+        follower._enter(link)
+        assert follower._renew(link)
+        assert follower.clock.holds(boottime())
+        return follower
+
+    @pytest.mark.logs("starting cold")
+    def test_lost_epoch_ends_the_lease_at_once(self, follower: Follower, link: Link, redis: Redis) -> None:
+        """When a renewal finds another history the lease is gone before anything else is asked."""
+        redis.flushall()
+        assert not follower._renew(link)
+        assert not follower.clock.holds(boottime())
+
+    @pytest.mark.logs("trimmed past")
+    def test_gap_ends_the_lease_at_once(
+        self, follower: Follower, link: Link, redis: Redis, key: Callable[[str], str]
+    ) -> None:
+        """So when the log was trimmed past the worker."""
+        for tag in range(3):
+            record(link, tag)
+        redis.xtrim(key("log"), 1, approximate=False)
+        assert not follower._renew(link)
+        assert not follower.clock.holds(boottime())
+
+    def test_who_stops_is_given_nothing(self, follower: Follower, link: Link) -> None:
+        """An answer that comes when the worker has been stopped gives no lease."""
+        follower.clock.revoke()
+        follower._stopping.set()
+        follower._renew(link)
+        assert not follower.clock.holds(boottime())
+
+    def test_news_are_acknowledged_before_the_next_wait(self, follower: Follower, link: Link, redis: Redis) -> None:
+        """A lease that came with news is followed by another renewal at once, which is the acknowledgement."""
+        record(link, PAGE)
+        assert not follower._renew(link)
+        assert follower.clock.token.pos == 2
+        assert link.behind(2) == [(follower.worker, 1)]
+        assert follower._renew(link)
+        assert link.behind(2) == []
+
+
 class TestServersThatNeedAWord:
     """What weakens the promise is said once, at the start."""
 
