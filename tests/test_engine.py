@@ -540,8 +540,9 @@ async def test_leader_who_hangs_up(visitor: Visitor, pages: Pages) -> None:
     await asyncio.sleep(0.01)
     leader.hang_up()
     gate.set()
-    replies = await settled(followers)
-    assert {reply.body for reply in replies} == {b"one two"}
+    replies = await settled([*followers, leader])
+    assert isinstance(leader.task.exception(), OSError)
+    assert {reply.body for reply in replies[:-1]} == {b"one two"}
     assert pages.renders["/a"] <= 2
 
 
