@@ -19,8 +19,6 @@ from tests.support.site import TOKEN, Site
 from tests.support.wait import until
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from redis import Redis
 
     from tests.support.server import Kind
@@ -35,17 +33,14 @@ APP = "tests.faults.app:app"
 
 
 class Stage:
-    """A server and a site, started when first needed. `options` are those of the cache, upper-cased."""
+    """A server and a site, started when first needed. Without a `url` each worker has a proxy in front of the server."""
 
-    def __init__(self, *, workers: int = 2, options: Mapping[str, str] | None = None, app: str = APP) -> None:
-        self.server = Server(KIND)
-        self.site = Site(
-            self.server,
-            workers=workers,
-            proxied=True,
-            options={"LEASE_SECONDS": str(LEASE), "MAX_MEMORY_MB": "32"} | dict(options or {}),
-            app=app,
-        )
+    def __init__(
+        self, *, workers: int = 2, app: str = APP, server: Server | None = None, url: str | None = None
+    ) -> None:
+        self.server = server or Server(KIND)
+        options = {"LEASE_SECONDS": str(LEASE), "MAX_MEMORY_MB": "32"} | ({"REDIS_URL": url} if url else {})
+        self.site = Site(self.server, workers=workers, proxied=url is None, options=options, app=app)
         self.levers = Levers(self.site.store.folder)
         self.scenes = 0
         """Scenarios played here so far."""
@@ -81,7 +76,7 @@ class Stage:
     def restore(self) -> None:
         """Undo what a scenario has done, and return when every worker serves from its cache."""
         self.levers.clear()
-        self._restore_server()
+        self.restore_servers()
         for proxy in self.site.proxies:
             proxy.heal()
         for worker in self.site.workers:
@@ -136,7 +131,8 @@ class Stage:
         self.site.close()
         self.server.close()
 
-    def _restore_server(self) -> None:
+    def restore_servers(self) -> None:
+        """Have the server run, as it was made."""
         if self.in_charge is not self.server:
             # What it missed while another was in charge it would never learn.
             self.server.restart_empty()
