@@ -333,6 +333,13 @@ def written(number: int, tags: int, body: int) -> tuple[str, bytes]:
 @pytest.mark.parametrize(("tags", "body"), [(0, 400), (5, 400), (5, 8_000), (100, 8_000)])
 def test_weight_is_what_it_takes(tags: int, body: int) -> None:
     """The charge for a page is what the interpreter allocates for it: no less, and hardly more."""
+    # Threads of other tests may allocate meanwhile: the least of three counts.
+    charged, taken = min((charge_and_cost(tags, body) for _ in range(3)), key=lambda pair: pair[1])
+    assert taken <= charged <= 1.2 * taken
+
+
+def charge_and_cost(tags: int, body: int) -> tuple[int, int]:
+    """What 150 pages are charged with, and what the interpreter allocated for them, in bytes."""
     store = Memory(LRU(), Budget(10**9), max_items=10**6)
     pages = [written(number, tags, body) for number in range(150)]
     gc.collect()
@@ -348,7 +355,7 @@ def test_weight_is_what_it_takes(tags: int, body: int) -> None:
         taken = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
-    assert taken <= store.bytes <= 1.2 * taken
+    return store.bytes, taken
 
 
 KEYS = st.sampled_from(
