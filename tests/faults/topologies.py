@@ -29,7 +29,7 @@ PATIENCE = 30.0
 
 
 class SentinelStage(Stage):
-    """A primary, two replicas, and a Sentinel that promotes one of them when the primary is gone for 0.4 s."""
+    """A primary, two replicas, and a Sentinel that promotes one of them when the primary is gone for 1.5 s."""
 
     def __init__(self) -> None:
         self._port, self._nobody = Port(), Port()
@@ -70,7 +70,7 @@ class SentinelStage(Stage):
         configuration.write_text(
             f"port {self._port.number}\nbind 127.0.0.1\ndir {self._folder}\n"
             f"sentinel monitor site 127.0.0.1 {self.server.port} 1\n"
-            "sentinel down-after-milliseconds site 400\nsentinel failover-timeout site 4000\n"
+            "sentinel down-after-milliseconds site 1500\nsentinel failover-timeout site 4000\n"
         )
         self._process = Process([binary(KIND) or "", str(configuration), "--sentinel"], self._folder / "log")
         until(self._knows, "the Sentinel knows the replicas", PATIENCE)
