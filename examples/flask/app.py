@@ -29,7 +29,7 @@ def create_app(database: Path = DATABASE, config: Config | None = None) -> Flask
     app.extensions["store"] = Store(database)
     app.session_interface = VisitorsSessions()
     CSRFProtect(app)
-    app.jinja_env.globals.update(block=block, csrf_token=token)
+    app.context_processor(lambda: {"block": block, "csrf_token": token})
     login = LoginManager(app)
     login.login_view = "account.login"
     login.user_loader(Editor.named)

@@ -37,6 +37,11 @@ class VisitorsSession(SecureCookieSession):
             depends_on(private=True)
         return super().get(key, default)
 
+    def setdefault(self, key: str, default: Any = None) -> Any:  # noqa: ANN401 - the same
+        """The value of a key, which it has from now on."""
+        depends_on(private=True)
+        return super().setdefault(key, default)
+
 
 def _changed(session: SecureCookieSession) -> None:
     session.modified = True

@@ -99,7 +99,10 @@ def test_page_with_a_token_and_no_cookie_set(app: Flask) -> None:
     assert token(stranger) not in {first, token(again)}
 
 
-@pytest.mark.parametrize("kind", ["form", "global", "session", "second"])
+INPUT = '<input name="csrf_token" value="{}">'
+
+
+@pytest.mark.parametrize("kind", ["form", "call", "template", "session", "written", "second form", "second call"])
 def test_token_in_a_fragment(app: Flask, kind: str) -> None:
     """A fragment with a token is kept for nobody: else the next page with it would have a token and no Set-Cookie."""
     from flask import render_template_string, session
@@ -107,19 +110,23 @@ def test_token_in_a_fragment(app: Flask, kind: str) -> None:
     from examples.flask.contact import ContactForm
     from examples.flask.visitor import token as visitors_token
 
-    @fragment(f"block:form-{kind}", ttl=60)
+    @fragment(f"block:{kind.replace(' ', '-')}", ttl=60)
     def block() -> str:
         match kind:
-            case "form":
-                return render_template_string("{{ form.hidden_tag() }}", form=ContactForm())
+            case "form" | "second form":
+                return str(ContactForm().csrf_token)
+            case "template":
+                return render_template_string(INPUT.format("{{ csrf_token() }}"))
             case "session":
-                session.setdefault("csrf_token", os.urandom(8).hex())
-                return render_template_string('<input name="csrf_token" value="{{ session.csrf_token }}">')
-        return render_template_string('<input name="csrf_token" value="{{ csrf_token() }}">')
+                return INPUT.format(session.setdefault("csrf_token", os.urandom(8).hex()))
+            case "written":
+                session["csrf_token"] = secret = os.urandom(8).hex()
+                return INPUT.format(secret)
+        return INPUT.format(visitors_token())
 
     @app.get("/with-fragment")
     def page() -> str:
-        if kind == "second":
+        if kind.startswith("second"):
             visitors_token()
         return block()
 
@@ -130,6 +137,41 @@ def test_token_in_a_fragment(app: Flask, kind: str) -> None:
     assert told(last) == "fwd=uri-miss; detail=set-cookie"
     assert "Set-Cookie" in last.headers
     assert token(last) not in tokens
+
+
+@pytest.mark.parametrize("kind", ["item", "get", "absent"])
+def test_session_in_a_fragment(app: Flask, kind: str) -> None:
+    """A fragment that shows something of a session is kept for nobody; one that finds nothing there is everybody's."""
+    from flask import session
+
+    @fragment(f"block:session-{kind}", ttl=60)
+    def block() -> str:
+        if kind == "item":
+            return str(session["secret"]) if "secret" in session else "nothing"
+        return str(session.get("secret" if kind == "get" else "other", "nothing"))
+
+    @app.get("/with-fragment")
+    def page() -> str:
+        return block()
+
+    one, two = app.test_client(), app.test_client()
+    for client, secret in ((one, "one"), (two, "two")):
+        with client.session_transaction() as theirs:
+            theirs["secret"] = secret
+    shown = ["nothing"] * 2 if kind == "absent" else ["one", "two"]
+    assert [client.get("/with-fragment").text for client in (one, two)] == shown
+    assert [app.test_client().get("/with-fragment").text for _ in range(2)] == ["nothing"] * 2
+    assert is_hit(app.test_client().get("/with-fragment"))
+
+
+def test_templates_have_the_private_token(app: Flask) -> None:
+    """What templates call `csrf_token` is ours, and not what Flask-WTF has put there."""
+    from examples.flask.visitor import token as visitors_token
+
+    with app.test_request_context():
+        context: dict[str, object] = {}
+        app.update_template_context(context)
+        assert context["csrf_token"] is visitors_token
 
 
 def test_flash_messages_are_the_visitor_s(app: Flask) -> None:
