@@ -136,7 +136,7 @@ def test_orderly_end_leaves_the_registry(kind: Kind) -> None:
         assert registered(redis) == 0, site.output[-2000:]
 
 
-@pytest.mark.parametrize("kind", ["sync", "gthread"])
+@pytest.mark.parametrize("kind", ["gthread"])
 def test_preloaded_application(kind: Kind) -> None:
     """With gunicorn's --preload the workers are forked after the import; each follows the purges by itself."""
     with Server(KIND) as server:
