@@ -7,13 +7,11 @@ import re
 from dataclasses import dataclass, field, fields, replace
 from ipaddress import ip_network
 from itertools import combinations
-from math import isfinite
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin, get_type_hints
-
-import msgspec
+from typing import TYPE_CHECKING, Any, Final, Literal, get_type_hints
 
 from cms_cache_mw.core import cookies, keys
 from cms_cache_mw.core.rules import CMS, RFC, Rules
+from cms_cache_mw.options import ConfigError, between, known, parsed, typed
 from cms_cache_mw.stores.connect import understood
 
 if TYPE_CHECKING:
@@ -28,16 +26,10 @@ _TOKEN = re.compile(r"[!-~]{8,512}\Z")
 _FIELD = re.compile(r"[a-z0-9-]{1,64}\Z")
 _HOST = re.compile(r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?\Z")
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+\Z")
-_SECRET: Final = frozenset({"redis_url", "redis_secret", "admin_token", "admin_tokens"})
-"""Options whose value no error shows."""
 _CLASSES: Final = ("ignored_cookies", "keyed_cookies", "anonymous_cookies")
 _PATTERN = re.compile(r"[!#$%&'+.^_`|~0-9A-Za-z-]+\*?\Z")
 _PARAMETER = re.compile(r"[A-Za-z0-9%+.~_\[\]-]+\*?\Z")
 _LARGEST_MB: Final = 1_048_576
-
-
-class ConfigError(ValueError):
-    """An option that cannot be meant; the message names the option, its value and the accepted form."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,13 +94,13 @@ class Config:
     def __new__(cls, *_: object, **options: object) -> Self:
         """Refuse a name that is no option, such as a misspelled one."""
         for name in options:
-            _known(name, name)
+            known(name, name, _HINTS)
         return super().__new__(cls)
 
     def __post_init__(self) -> None:
         """Check every option, alone and together."""
         for name, hint in _HINTS.items():
-            object.__setattr__(self, name, _typed(name, getattr(self, name), hint))
+            object.__setattr__(self, name, typed(name, getattr(self, name), hint))
         self._check_numbers()
         self._check_names()
         self._check_cookies()
@@ -128,8 +120,8 @@ class Config:
             if not variable.startswith(PREFIX):
                 continue
             name = variable.removeprefix(PREFIX).lower()
-            _known(variable, name)
-            found[name] = _parsed(variable, name, text)
+            known(variable, name, _HINTS)
+            found[name] = parsed(variable, name, text, _HINTS[name])
         return cls(**(found | options))
 
     @property
@@ -164,17 +156,17 @@ class Config:
 
     def _check_numbers(self) -> None:
         for name in NAMESPACES:
-            _between("default_ttl", self.ttl_of(name), 0, 31_536_000)
-        _between("stale_if_error", self.stale_if_error, 0, 31_536_000)
-        _between("max_memory_mb", self.max_memory_mb, 1, _LARGEST_MB)
-        _between("max_items_per_type", self.max_items_per_type, 1, 100_000_000)
-        _between("max_body_bytes", self.max_body_bytes, 1, self.max_memory_bytes, "max_memory_mb")
-        _between("memory_body_bytes", self.memory_body_bytes, 0, self.max_memory_bytes, "max_memory_mb")
-        _between("lease_seconds", self.lease_seconds, 0.2, 60)
-        _between("settle", self.settle, 0, 600)
-        _between("wait_replicas", self.wait_replicas, 0, 16)
+            between("default_ttl", self.ttl_of(name), 0, 31_536_000)
+        between("stale_if_error", self.stale_if_error, 0, 31_536_000)
+        between("max_memory_mb", self.max_memory_mb, 1, _LARGEST_MB)
+        between("max_items_per_type", self.max_items_per_type, 1, 100_000_000)
+        between("max_body_bytes", self.max_body_bytes, 1, self.max_memory_bytes, "max_memory_mb")
+        between("memory_body_bytes", self.memory_body_bytes, 0, self.max_memory_bytes, "max_memory_mb")
+        between("lease_seconds", self.lease_seconds, 0.2, 60)
+        between("settle", self.settle, 0, 600)
+        between("wait_replicas", self.wait_replicas, 0, 16)
         if self.origin_concurrency is not None:
-            _between("origin_concurrency", self.origin_concurrency, 1, 10_000)
+            between("origin_concurrency", self.origin_concurrency, 1, 10_000)
         for status in self.store_statuses:
             if status not in {200, 203, 204, 300, 301, 302, 303, 307, 308, 404, 410}:
                 raise ConfigError(
@@ -229,7 +221,7 @@ class Config:
             raise ConfigError("unsure_max=None: on_unsure='serve' needs a number of seconds, such as 60")
         if self.on_unsure == "bypass" and self.unsure_max is not None:
             raise ConfigError(f"unsure_max={self.unsure_max:g}: it says how long to serve, with on_unsure='serve'")
-        _between("unsure_max", self.unsure_max or 0, 0, 86_400)
+        between("unsure_max", self.unsure_max or 0, 0, 86_400)
 
     def _check_admin(self) -> None:
         if not _PATH.match(self.admin_path):
@@ -246,62 +238,3 @@ class Config:
 _HINTS: Final[dict[str, Any]] = {
     name: hint for name, hint in get_type_hints(Config).items() if name in {option.name for option in fields(Config)}
 }
-
-
-def _known(shown: str, name: str) -> None:
-    if name not in _HINTS:
-        raise ConfigError(f"{shown}: there is no option {name!r}; the options are {', '.join(_HINTS)}")
-
-
-def _typed(name: str, value: object, hint: Any) -> object:  # noqa: ANN401 - a type expression
-    if isinstance(value, float) and not isfinite(value):
-        raise ConfigError(f"{name}={value!r}: a finite number")
-    if isinstance(value, (list, set, frozenset)):
-        value = tuple(value)
-    try:
-        return msgspec.convert(value, hint)
-    except msgspec.ValidationError as error:
-        raise _refused(name, name, value, error) from None
-
-
-def _parsed(variable: str, name: str, text: str) -> object:
-    """A variable's text as the type of its option."""
-    hint = _HINTS[name]
-    kinds = {get_origin(kind) or kind for kind in (hint, *get_args(hint))}
-    try:
-        if not text and type(None) in kinds:
-            return None
-        if tuple in kinds:
-            parts = [part.strip() for part in text.split(",") if part.strip()]
-            return msgspec.convert(tuple(parts), hint, strict=False)
-        if dict in kinds and text.lstrip().startswith("{"):
-            return msgspec.json.decode(text, type=hint)
-        if dict in kinds and ("=" in text or get_origin(hint) is dict):
-            pairs = [part.partition("=") for part in text.split(",") if part.strip()]
-            if not all(equals for _, equals, _ in pairs):
-                raise msgspec.ValidationError("pairs such as name=value, separated by commas, or a JSON object")
-            return msgspec.convert({key.strip(): value.strip() for key, _, value in pairs}, hint, strict=False)
-        return msgspec.convert(text, hint, strict=False)
-    except msgspec.MsgspecError as error:
-        raise _refused(variable, name, text, error) from None
-
-
-def _refused(shown: str, name: str, value: object, error: Exception) -> ConfigError:
-    """An error about a value of the wrong type, which says what would be right."""
-    said = str(error)
-    if said.startswith("Invalid enum value"):
-        said = f"one of {', '.join(_words(_HINTS[name]))}"
-    return ConfigError(f"{shown}={'…' if name in _SECRET else repr(value)}: {said}")
-
-
-def _words(hint: Any) -> list[str]:  # noqa: ANN401 - a type expression
-    """The words that a type accepts."""
-    if get_origin(hint) is Literal:
-        return list(get_args(hint))
-    return [word for part in get_args(hint) for word in _words(part)]
-
-
-def _between(name: str, value: float, low: float, high: float, what: str = "") -> None:
-    if not low <= value <= high:
-        limit = f"{high:,}".replace(",", "_") + (f", which is {what}" if what else "")
-        raise ConfigError(f"{name}={value!r}: between {low} and {limit}")

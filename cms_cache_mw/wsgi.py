@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, Final
 from cms_cache_mw.admin.api import Admin
 from cms_cache_mw.cache import Cache
 from cms_cache_mw.collecting import current
-from cms_cache_mw.config import ConfigError
 from cms_cache_mw.core.answer import Answer
 from cms_cache_mw.core.status import Reason
 from cms_cache_mw.core.tags import TagError, read_tags
 from cms_cache_mw.engine import Stale
 from cms_cache_mw.environ import environ_for, fields_of, headers_of, input_of, request_of
+from cms_cache_mw.options import ConfigError
 from cms_cache_mw.process import at_end, unfit
 from cms_cache_mw.recorder import Recorder
 from cms_cache_mw.runtime import drive

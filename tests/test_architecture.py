@@ -27,6 +27,7 @@ PLACES = {
     "stores": "stores",
     "purge": "purge",
     "config": "assembly",
+    "options": "assembly",
     "assembly": "assembly",
     "cache": "assembly",
     "hold": "assembly",
