@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from typing import Self
 
 PREFIX: Final = "CMS_CACHE_"
+SCOPES: Final = ("read", "purge")
+"""What a token may allow."""
 NAMESPACES: Final = ("blocks", "pages", "templates", "rendered")
 DEFAULT_TTL: Final = 300.0
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
@@ -86,8 +88,10 @@ class Config:
     """Renders of pages that one process asks the application for at once; `None` is as many as come."""
 
     admin_path: str = "/_cache"
-    admin_tokens: dict[str, str] = field(default_factory=dict, repr=False)
-    """Name to token. Without any there are no admin endpoints."""
+    admin_tokens: dict[str, str | tuple[str, tuple[Literal["read", "purge"], ...]]] = field(
+        default_factory=dict, repr=False
+    )
+    """Name to token, or to token and scopes, of which it has all otherwise. Without any there are no admin endpoints."""
     admin_token: str | None = field(default=None, repr=False)
     """Short for one token named `admin`."""
 
@@ -130,9 +134,10 @@ class Config:
         return int(self.max_memory_mb * 1_048_576)
 
     @property
-    def tokens(self) -> dict[str, str]:
-        """Name to token, the short form included."""
-        return ({"admin": self.admin_token} if self.admin_token else {}) | self.admin_tokens
+    def tokens(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        """Name to token and scopes, the short forms included."""
+        given: dict[str, Any] = ({"admin": self.admin_token} if self.admin_token else {}) | self.admin_tokens
+        return {name: (token, SCOPES) if isinstance(token, str) else token for name, token in given.items()}
 
     def ttl_of(self, namespace: str) -> float:
         """The default lifetime in a namespace, in seconds."""
@@ -228,11 +233,13 @@ class Config:
             raise ConfigError(f"admin_path={self.admin_path!r}: a path such as '/_cache', without a slash at the end")
         if self.admin_token and "admin" in self.admin_tokens:
             raise ConfigError("admin_token and admin_tokens['admin']: the first is short for the second, give one")
-        for name, token in self.tokens.items():
+        for name, (token, scopes) in self.tokens.items():
             if not _NAME.match(name):
                 raise ConfigError(f"admin_tokens={name!r}: a name of 1 to 64 letters, digits, '.', '_' and '-'")
             if not _TOKEN.match(token):
                 raise ConfigError(f"admin_tokens[{name!r}]=…: 8 to 512 visible ASCII characters")
+            if not scopes:
+                raise ConfigError(f"admin_tokens[{name!r}]=…: scopes such as ('read', 'purge'), or the token alone")
 
 
 _HINTS: Final[dict[str, Any]] = {

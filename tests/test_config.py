@@ -73,6 +73,7 @@ ACCEPTED: list[tuple[str, object]] = [
     ("admin_path", "/internal/cache-1.0~x"),
     ("admin_tokens", {}),
     ("admin_tokens", {"editor.1": "!" * 8, "ops": "~" * 512}),
+    ("admin_tokens", {"desk": ("12345678", ("read",)), "ops": ("87654321", ("read", "purge"))}),
     ("admin_token", None),
     ("admin_token", "12345678"),
 ]
@@ -203,7 +204,10 @@ REFUSED: list[tuple[str, object, str]] = [
     ("admin_tokens", {"ops": "1234567"}, f"admin_tokens['ops']=…: {TOKEN}"),
     ("admin_tokens", {"ops": "1234 5678"}, f"admin_tokens['ops']=…: {TOKEN}"),
     ("admin_tokens", {"ops": "12345678\n"}, f"admin_tokens['ops']=…: {TOKEN}"),
-    ("admin_tokens", {"ops": 12345678}, "admin_tokens=…: Expected `str`, got `int`"),
+    ("admin_tokens", {"ops": 12345678}, "admin_tokens=…: Expected `str | array`, got `int`"),
+    ("admin_tokens", {"ops": ("12345678", ("write",))}, "admin_tokens=…: one of read, purge"),
+    ("admin_tokens", {"ops": ("1234567", ("read",))}, f"admin_tokens['ops']=…: {TOKEN}"),
+    ("admin_tokens", {"ops": ("12345678", ())}, "admin_tokens['ops']=…: scopes such as ('read', 'purge')"),
     ("admin_token", "1234567", f"admin_tokens['admin']=…: {TOKEN}"),
     ("admin_token", "x" * 513, f"admin_tokens['admin']=…: {TOKEN}"),
     ("admin_token", 12345678, "admin_token=…: Expected `str | null`, got `int`"),
@@ -309,6 +313,7 @@ FROM_ENV: list[tuple[str, str, str, object]] = [
     ("SITES", "", "sites", {}),
     ("ADMIN_TOKENS", "ops=abc=def==", "admin_tokens", {"ops": "abc=def=="}),
     ("ADMIN_TOKENS", '{"ops": "abc,def=,"}', "admin_tokens", {"ops": "abc,def=,"}),
+    ("ADMIN_TOKENS", '{"ops": ["12345678", ["read"]]}', "admin_tokens", {"ops": ("12345678", ("read",))}),
     ("DEFAULT_TTL", "60", "default_ttl", 60.0),
     ("DEFAULT_TTL", "blocks=60,rendered=0.5", "default_ttl", {"blocks": 60.0, "rendered": 0.5}),
     ("DEFAULT_TTL", '{"pages": 5}', "default_ttl", {"pages": 5.0}),
@@ -407,7 +412,7 @@ def test_derived() -> None:
         admin_tokens={"ops": "87654321"},
     )
     assert config.max_memory_bytes == 1_572_864
-    assert config.tokens == {"admin": "12345678", "ops": "87654321"}
+    assert config.tokens == {"admin": ("12345678", ("read", "purge")), "ops": ("87654321", ("read", "purge"))}
     assert Config().tokens == {}
     assert Config(default_ttl=7).ttl_of("blocks") == 7.0
     assert [Config(default_ttl={"blocks": 7}).ttl_of(name) for name in ("blocks", "pages")] == [7.0, 300.0]

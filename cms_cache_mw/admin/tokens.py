@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from blake3 import blake3
@@ -14,11 +15,21 @@ WRONG_A_MINUTE: Final = 60
 """Wrong tokens that a worker answers with 401; beyond them with 429, so that nobody guesses fast."""
 
 
-class Tokens:
-    """Named tokens. A right one is never refused, however many wrong ones there were."""
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose token it is, and what it allows."""
 
-    def __init__(self, tokens: Mapping[str, str], now: Callable[[], float]) -> None:
-        self._digests = {name: blake3(token.encode()).digest() for name, token in tokens.items()}
+    name: str
+    scopes: frozenset[str]
+
+
+class Tokens:
+    """Named tokens with their scopes. A right one is never refused, however many wrong ones there were."""
+
+    def __init__(self, tokens: Mapping[str, tuple[str, tuple[str, ...]]], now: Callable[[], float]) -> None:
+        self._digests = {
+            Owner(name, frozenset(scopes)): blake3(token.encode()).digest() for name, (token, scopes) in tokens.items()
+        }
         self._now = now
         self._wrong = 0
         self._since = now()
@@ -26,12 +37,12 @@ class Tokens:
     def __bool__(self) -> bool:
         return bool(self._digests)
 
-    def owner(self, authorization: bytes | None) -> str | None:
-        """The name of the token in an Authorization field, or `None`."""
+    def owner(self, authorization: bytes | None) -> Owner | None:
+        """The owner of the token in an Authorization field, or `None`."""
         scheme, _, token = (authorization or b"").partition(b" ")
         given = blake3(token.strip()).digest()
         # All of them, always: how long it takes does not tell which one nearly matched.
-        found = [name for name, digest in self._digests.items() if hmac.compare_digest(digest, given)]
+        found = [owner for owner, digest in self._digests.items() if hmac.compare_digest(digest, given)]
         if found and scheme.lower() == b"bearer":
             return found[0]
         return None

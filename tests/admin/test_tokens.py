@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cms_cache_mw.admin.tokens import WRONG_A_MINUTE, Tokens
+from cms_cache_mw.admin.tokens import WRONG_A_MINUTE, Owner, Tokens
 
 if TYPE_CHECKING:
     from tests.support.clock import Clock
 
-NAMED = {"ops": "token-of-ops", "editor": "token-of-editors", "last": "token-of-last"}
+NAMED: dict[str, tuple[str, tuple[str, ...]]] = {
+    "ops": ("token-of-ops", ("read", "purge")),
+    "editor": ("token-of-editors", ("purge",)),
+    "last": ("token-of-last", ("read",)),
+}
 
 
 @pytest.fixture
@@ -45,7 +49,14 @@ def tokens(clock: Clock) -> Tokens:
 )
 def test_owner(tokens: Tokens, authorization: bytes | None, owner: str | None) -> None:
     """A bearer token belongs to the name it was given; anything else to nobody."""
-    assert tokens.owner(authorization) == owner
+    found = tokens.owner(authorization)
+    assert (found.name if found else None) == owner
+
+
+def test_scopes(tokens: Tokens) -> None:
+    """An owner has the scopes that go with the token."""
+    for name, (token, scopes) in NAMED.items():
+        assert tokens.owner(f"Bearer {token}".encode()) == Owner(name, frozenset(scopes))
 
 
 def test_true_where_there_are_any(clock: Clock) -> None:

@@ -1,0 +1,26 @@
+"""What a worker says of itself: its health, its counters, and what its endpoints are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+if TYPE_CHECKING:
+    from cms_cache_mw.admin.endpoint import Call, Nothing
+
+
+class Health(msgspec.Struct, frozen=True):
+    """Up, or degraded: this worker cannot prove that it knows of every purge, and renders."""
+
+    status: Literal["up", "degraded"]
+
+
+async def health(call: Call, _: Nothing) -> Health:
+    """Whether this worker serves from its cache; needs no token."""
+    return Health("up" if call.cache.sure else "degraded")
+
+
+async def stats(call: Call, _: Nothing) -> dict[str, Any]:
+    """Counters, memory, purge clock and Redis of this worker."""
+    return dict(call.cache.stats())

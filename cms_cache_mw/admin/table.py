@@ -1,0 +1,40 @@
+"""Every admin endpoint, a row each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from cms_cache_mw.admin import observing, openapi, purging
+from cms_cache_mw.admin.endpoint import Endpoint, Nothing, Problem
+from cms_cache_mw.purges import Purge
+
+if TYPE_CHECKING:
+    from cms_cache_mw.admin.endpoint import Call
+
+
+async def described(call: Call, _: Nothing) -> dict[str, Any]:
+    """This document."""
+    return openapi.document(ENDPOINTS, call.cache.config.admin_path)
+
+
+ENDPOINTS: Final = (
+    Endpoint("GET", "/health", "nobody", observing.health, answers={200: observing.Health}),
+    Endpoint("GET", "/openapi.json", "read", described, answers={200: dict[str, Any]}),
+    Endpoint("GET", "/stats", "read", observing.stats, answers={200: dict[str, Any]}),
+    Endpoint(
+        "POST",
+        "/purge",
+        "purge",
+        purging.purge,
+        purging.PurgeOrder,
+        {200: (Purge, purging.DryRun), 202: Purge, 503: Purge},
+    ),
+    Endpoint(
+        "GET",
+        "/purges/{epoch}/{seq}",
+        "read",
+        purging.standing,
+        purging.Numbered,
+        {200: Purge, 202: Purge, 404: Problem, 503: Problem},
+    ),
+)
