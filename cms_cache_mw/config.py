@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 PREFIX: Final = "CMS_CACHE_"
 SCOPES: Final = ("read", "purge")
 """What a token may allow."""
+OF_THE_COMMAND_LINE: Final = frozenset({"CMS_CACHE_SERVER", "CMS_CACHE_TOKEN"})
+"""Variables that tell `cms-cache` whom to ask; they may stand in a file that the site reads, too."""
 NAMESPACES: Final = ("blocks", "pages", "templates", "rendered")
 DEFAULT_TTL: Final = 300.0
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
@@ -121,7 +123,7 @@ class Config:
         """
         found: dict[str, Any] = {}
         for variable, text in (os.environ if environ is None else environ).items():
-            if not variable.startswith(PREFIX):
+            if not variable.startswith(PREFIX) or variable in OF_THE_COMMAND_LINE:
                 continue
             name = variable.removeprefix(PREFIX).lower()
             known(variable, name, _HINTS)

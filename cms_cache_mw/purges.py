@@ -17,6 +17,7 @@ RECORDING: Final = 2.0
 """Seconds a call waits at most for its purge to be recorded."""
 LEAST: Final = 0.05
 """Seconds it waits for that even where the caller has no patience at all."""
+KEEPS_TRYING: Final = "; this process keeps trying"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def reported(ticket: Ticket, worker: Worker, now: float, began: float | None = N
         return Purge("done", ticket.seq, epoch, waited, worker.scope, evicted=ticket.evicted)
     waited = (now - began) * 1000
     if not ticket.recorded.done():
-        detail = f"Redis did not record it ({ticket.trouble or 'no answer yet'}); this process keeps trying"
+        detail = f"Redis did not record it ({ticket.trouble or 'no answer yet'}){KEEPS_TRYING}"
         return Purge("unrecorded", 0, "", waited, worker.scope, detail=detail)
     certain_in = max(0.0, (ticket.certain_at - now) * 1000)
     waiting = "not every worker has acknowledged it yet"

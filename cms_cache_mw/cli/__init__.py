@@ -1,0 +1,20 @@
+"""`cms-cache`: what operators and editors type. It speaks HTTP to the admin endpoints and decides nothing."""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+NEEDED: Final = ("click", "rich")
+
+
+def main() -> None:
+    """Run the command line; without its packages say in one line which extra brings them."""
+    try:
+        from cms_cache_mw.cli.commands import commands  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if error.name not in NEEDED:
+            raise
+        sys.stderr.write(f"cms-cache needs {error.name}: pip install 'cms_cache_mw[cli]'\n")
+        sys.exit(2)
+    commands(prog_name="cms-cache")
