@@ -49,9 +49,10 @@ class Depot:
         self._worker, self._shared, self._namespace = worker, shared, namespace
         self._secret, self._now, self._wall = secret, now, wall
 
-    async def read(self, name: str, digest: bytes, until: float) -> Entry | tuple[bytes, ...] | None:
+    async def read(self, name: str, digest: bytes, until: float) -> Entry | tuple[bytes, ...] | Reason | None:
         """What is stored under a name and bound to a digest: an entry, unchecked; or the names that its entries vary by.
 
+        `UNREADABLE` for what is neither.
         `until` is the instant at which the asker stops waiting for Redis.
         """
         shared = self._shared()
@@ -67,6 +68,7 @@ class Depot:
         if found is None:
             self.unreadable += 1
             log.debug("unreadable value in Redis: %s", name)
+            return Reason.UNREADABLE
         return found
 
     async def checked(self, entry: Entry, until: float) -> Reason | None:

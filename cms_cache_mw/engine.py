@@ -160,12 +160,13 @@ class Engine:
         """Whether an entry may be served in place of an answer that came to nothing: it was looked up a while ago."""
         return self.worker.clock.check(entry, self.now()) in USABLE
 
-    def keep(self, key: Key, entry: Entry, names: tuple[bytes, ...], *, encode: bool = False) -> None:
-        """Hold an entry in memory now; encode it and write it to Redis without anybody waiting."""
-        if self.levels.keep(key, entry, names):
+    def keep(self, key: Key, entry: Entry, names: tuple[bytes, ...], *, encode: bool = False) -> bool:
+        """Hold an entry in memory now, unless it was purged meanwhile; write it to Redis without anybody waiting."""
+        if kept := self.levels.keep(key, entry, names):
             self.runtime.spawn(self._share(key, entry, names, encode=encode))
         else:
             self.origin.release(key)
+        return kept
 
     def passed(self, request: Request, head: Head) -> None:
         """Note the answer to a request that bypassed: it may have changed what is stored."""
@@ -174,10 +175,12 @@ class Engine:
 
     def served(self, asked: Asked, found: Found, serve: Serve, now: float) -> Answer | Stale:
         """The entry that the policy wants served, and the render that replaces it if it is stale."""
-        template = HIT_SHARED if found.shared else HIT_MEMORY
-        entry = serve.entry
+        entry, template = serve.entry, HIT_SHARED if found.shared else HIT_MEMORY
         answer = self.present(entry, asked.request, template % entry.remaining(now))
         entry.hits += 1
+        self.tally.journal.note(
+            (now, serve.reason, found.reason, found.shared, entry.site, entry.url, entry.status, entry.born)
+        )
         if entry.filled:
             self._tend(asked.key, entry, entry.filled.page)
         elif entry.hits == READ_AGAIN and b"gzip" in entry.encoded and (codings := better()):
@@ -254,7 +257,7 @@ class Engine:
             case Bypass(reason=reason):
                 step: Step = Recorder(self, asked.request, reason)
             case Refuse(reason=reason):
-                self.tally.count(reason)
+                self.tally.refuse(asked, reason, self.now())
                 step = Answer(504, ((b"content-length", b"0"), (b"cache-status", refused())), ())
             case _:
                 assert_never(decision)
@@ -272,7 +275,7 @@ class Engine:
 
     def _judged(self, asked: Asked, found: Found) -> policy.Before:
         now = self.now()
-        missed = found.reason if self.worker.clock.holds(now) else Reason.UNSURE
+        missed = self.tally.missed(asked.key, found.reason, now) if self.worker.clock.holds(now) else Reason.UNSURE
         return policy.before(asked.request, found.entry, self.rules, now, missed=missed)
 
     async def _brought(self, asked: Asked, found: Found, until: float) -> Found:

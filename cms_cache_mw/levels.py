@@ -81,7 +81,7 @@ class Levels:
             found = await self._read(asked, vary.variant(asked.request, found, self._rules), until)
             missed = Reason.VARY_MISS
         if not isinstance(found, Entry):
-            return Found(None, missed)
+            return Found(None, found if isinstance(found, Reason) else missed)
         why = await self.depot.checked(found, until)
         if why not in USABLE:
             return Found(None, why or missed)
@@ -116,7 +116,7 @@ class Levels:
             # What is held is older.
             self.memory.forget(key)
 
-    async def _read(self, asked: Asked, variant: Variant, until: float) -> Entry | tuple[bytes, ...] | None:
+    async def _read(self, asked: Asked, variant: Variant, until: float) -> Entry | tuple[bytes, ...] | Reason | None:
         digest = key_digest(asked.key, variant)
         return await self.depot.read(_name(asked.site, digest), digest, until)
 

@@ -18,7 +18,7 @@ from cms_cache_mw.core.invalidation import groups, origin
 from cms_cache_mw.core.keys import shown_path, shown_query
 from cms_cache_mw.core.message import Head, combined
 from cms_cache_mw.core.policy import Fallback, Relay, after, failed, relayed
-from cms_cache_mw.core.status import Reason, append, write
+from cms_cache_mw.core.status import OF_THE_REQUEST, Reason, append, write
 from cms_cache_mw.core.storing import Freshen, Store
 from cms_cache_mw.core.tags import TagError, group_print, implicit_prints, read_tags, tagging
 from cms_cache_mw.encoding import Gzip
@@ -32,21 +32,6 @@ if TYPE_CHECKING:
     from cms_cache_mw.core.message import Fields, Request
     from cms_cache_mw.engine import Engine
 
-_OF_THE_REQUEST: Final = frozenset(
-    {
-        Reason.ANONYMOUS,
-        Reason.AUTHORIZED,
-        Reason.NOT_MODIFIED,
-        Reason.PARTIAL,
-        Reason.REQUEST_NO_STORE,
-        Reason.COLLECTING,
-        Reason.INCOMPLETE,
-        Reason.HEAD,
-        Reason.RANGE,
-        Reason.FAULT,
-    }
-)
-"""Refusals that say nothing about the next request for the same key."""
 VALIDATORS: Final = frozenset({b"etag", b"last-modified"})
 
 
@@ -86,7 +71,7 @@ class Recorder:
         """The same without marks."""
         self._size = 0
         """Bytes charged for the copy."""
-        self._encodable = False
+        self._encodable = self._noted = False
         self._gzip: Gzip | None = None
         self._encoded: list[bytes] = []
 
@@ -135,6 +120,7 @@ class Recorder:
         fallback = failed(self._asked.request, self._entry, self._engine.rules, self._engine.now())
         if fallback is None or not self._engine.may_stand_in(fallback.entry):
             return None
+        self._note(fallback.reason)
         return self._engine.present(fallback.entry, self._asked.request, write(fallback.reason))
 
     def close(self) -> None:
@@ -147,6 +133,7 @@ class Recorder:
         rules, asked = self._engine.rules, self._asked
         self._engine.tally.count(self._reason)
         if asked is None:
+            self._note()
             self._engine.passed(self.request, head)
             return append(relayed(head.fields, rules), write(self._reason))
         decision = self._decide(head, asked)
@@ -156,6 +143,7 @@ class Recorder:
             case Freshen():
                 return self._freshen(decision, asked, head.status)
             case Fallback(entry=entry, reason=reason):
+                self._note(reason)
                 self._close(NOTHING)
                 return self._engine.present(entry, asked.request, write(reason, head.status))
             case Relay(reason=reason, supersedes=supersedes):
@@ -213,6 +201,7 @@ class Recorder:
         else:
             self._engine.keep(asked.key, entry, decision.vary)
             self._close(Landing(entry))
+        self._note(decision.refused or decision.reason)
         item = write(decision.reason, status, decision.refused, stored=decision.refused is None)
         return self._engine.present(entry, asked.request, item)
 
@@ -267,7 +256,8 @@ class Recorder:
         if encoded and not entry.holes:
             entry.encoded[b"gzip"] = encoded
         encode = self._encodable and not (encoded or entry.holes)
-        self._engine.keep(self._asked.key, entry, store.vary, encode=encode)
+        kept = self._engine.keep(self._asked.key, entry, store.vary, encode=encode)
+        self._note(Reason.STORED if kept else Reason.OVERTAKEN)
         return self._close(Landing(entry))
 
     def _made(self, status: int, store: Store | Freshen, body: bytes, asked: Asked) -> Entry:
@@ -304,10 +294,19 @@ class Recorder:
     def _give_up(self, reason: Reason) -> None:
         self._store = None
         self._release()
+        self._note(reason)
         self._engine.tally.count(reason)
-        if self._asked and reason not in _OF_THE_REQUEST:
+        if self._asked and reason not in OF_THE_REQUEST:
             self._engine.tally.note_uncacheable(self._asked.key, self._engine.now())
         self._close(Landing(uncacheable=reason not in {Reason.INCOMPLETE, Reason.NOT_MODIFIED}))
+
+    def _note(self, detail: Reason | None = None) -> None:
+        """Put into the journal what came of it, once."""
+        if not self._noted:
+            self._noted = True
+            asked, status = self._asked or self.request, self._head.status
+            now = self._engine.now()
+            self._engine.tally.note_sent(now, self._began, asked, self._reason, detail=detail, status=status)
 
     def _release(self) -> None:
         self._engine.tally.collect(-self._size)

@@ -6,10 +6,14 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+from cms_cache_mw.core.keys import shown_path, shown_query
+from cms_cache_mw.core.message import Request
 from cms_cache_mw.core.status import Reason
+from cms_cache_mw.journal import LONGEST_URL, Journal
 
 if TYPE_CHECKING:
     from cms_cache_mw.core.entry import Key
+    from cms_cache_mw.core.keys import Asked
 
 log: Final = logging.getLogger("cms_cache_mw")
 
@@ -27,6 +31,8 @@ class Tally:
         """Answers by reason, and by level or merging."""
         self.cookies: Counter[str] = Counter()
         """Bypasses by the cookie that caused them."""
+        self.journal = Journal()
+        """What was decided last."""
         self.collected = 0
         """Bytes of copies being collected."""
         self._collecting_bytes = collecting_bytes
@@ -41,6 +47,21 @@ class Tally:
         """Count a bypass against the cookie that caused it."""
         if name and (name in self.cookies or len(self.cookies) < COOKIE_NAMES):
             self.cookies[name] += 1
+
+    def note_sent(
+        self, now: float, began: float, sent: Asked | Request, reason: Reason, *, detail: Reason | None, status: int
+    ) -> None:
+        """Put a request into the journal that was not answered from the cache; `began` is when the application was asked."""
+        request = sent if isinstance(sent, Request) else sent.request
+        site = (request.value(b"host") or b"").decode("latin-1") if isinstance(sent, Request) else sent.site
+        query = f"?{shown_query(request.query[:LONGEST_URL])}" if request.query else ""
+        url = (shown_path(request) + query)[:LONGEST_URL]
+        self.journal.note((now, reason, detail, False, site[:LONGEST_URL], url, status, began))
+
+    def refuse(self, asked: Asked, reason: Reason, now: float) -> None:
+        """Note a request for a stored answer alone, of which none would do."""
+        self.count(reason)
+        self.note_sent(now, now, asked, reason, detail=None, status=504)
 
     def fault(self, error: Exception) -> None:
         """Note that the cache itself failed."""
@@ -67,6 +88,10 @@ class Tally:
             self._uncacheable.pop(key, None)
             return False
         return until is not None
+
+    def missed(self, key: Key, reason: Reason, now: float) -> Reason:
+        """Why there is nothing for a key: what comes for it may be known not to be storable."""
+        return Reason.KNOWN_UNCACHEABLE if reason is Reason.URI_MISS and self.uncacheable(key, now) else reason
 
     def warn_tags(self, route: str, why: object) -> None:
         """Say once per route that a response cannot be stored for its tags."""

@@ -49,6 +49,7 @@ class Visitor:
             return engine.served(asked, Found(entry, why or Reason.HIT, shared=True), serve, now)
         engine.tally.count(Reason.URI_MISS)
         engine.tally.count("collapsed")
+        engine.tally.note_sent(now, self.arrived, asked, Reason.URI_MISS, detail=Reason.COLLAPSED, status=entry.status)
         return engine.present(entry, asked.request, write(Reason.URI_MISS, collapsed=True))
 
     def held(self) -> Answer | Stale | None:

@@ -84,7 +84,9 @@ class Reason(StrEnum):
     STALE_GONE = "stale-gone", "stale", "a stale stored response was served because the application gave no answer"
 
     # Stored, or not and why.
+    COLLAPSED = "collapsed", "", "the answer to another request for the same was shared"
     STORED = "stored", "", "the response was stored"
+    OVERTAKEN = "overtaken", "", "something it depends on was purged while it was rendered, so it was not kept"
     STATUS = "status", "", "responses with this status are not stored"
     PARTIAL = "partial", "", "parts are not stored"
     NOT_MODIFIED = "not-modified", "", "the answer confirms what the visitor has, not what is stored"
@@ -109,6 +111,23 @@ class Reason(StrEnum):
     TOO_LARGE = "too-large", "", "the body is larger than max_body_bytes"
     INCOMPLETE = "incomplete", "", "the body ended early"
     COLLECTING = "collecting", "", "copies being collected had used up their share of the memory"
+
+
+OF_THE_REQUEST: Final = frozenset(
+    {
+        Reason.ANONYMOUS,
+        Reason.AUTHORIZED,
+        Reason.NOT_MODIFIED,
+        Reason.PARTIAL,
+        Reason.REQUEST_NO_STORE,
+        Reason.COLLECTING,
+        Reason.INCOMPLETE,
+        Reason.HEAD,
+        Reason.RANGE,
+        Reason.FAULT,
+    }
+)
+"""Refusals to store that say nothing about the next request for the same key."""
 
 
 def _parameters(reason: Reason, status: int, detail: Reason | None, *, stored: bool, collapsed: bool) -> list[str]:
