@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import click
 
+from cms_cache_mw.cli.completion import completion
+from cms_cache_mw.cli.demo import demo
+from cms_cache_mw.cli.doctor import doctor
 from cms_cache_mw.cli.purge import purge
 from cms_cache_mw.cli.stats import stats
 
@@ -19,5 +22,5 @@ def commands() -> None:
     """
 
 
-for _each in (purge, stats):
+for _each in (purge, stats, doctor, demo, completion):
     commands.add_command(_each)

@@ -11,6 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
+from cms_cache_mw.purge.checkup import Checkup, checked
 from cms_cache_mw.purge.survey import Survey, surveyed
 from cms_cache_mw.purge.wire import (
     PRINT_BYTES,
@@ -201,6 +202,11 @@ class Link:
         """What the server is like, as far as it matters for purges."""
         with self._guarded():
             return surveyed(self.client)
+
+    def checkup(self, wall: Callable[[], float]) -> Checkup:
+        """What the server is like to somebody who examines a deployment; `wall` gives our time of day."""
+        with self._guarded():
+            return checked(self.client, self._meta, self._acks, wall)
 
     def ping(self) -> None:
         """Ask whether Redis answers."""
