@@ -53,6 +53,8 @@ class Recorder:
         land: Callable[[Landing], None] | None = None,
     ) -> None:
         self.request = request
+        self.bypassed = asked is None
+        """Whether the answer is this visitor's alone, whatever it says."""
         self._engine, self._reason, self._asked, self._entry, self._land = engine, reason, asked, entry, land
         self._began = self._headed = engine.now()
         # Before the application is called: what is purged from now on is purged for what it renders (purge-protocol 2.5).
@@ -60,7 +62,7 @@ class Recorder:
         self._store: Store | None = None
         self._head = Head(0, ())
         self._tags: tuple[str, ...] = ()
-        self.marks = Marks(inline=asked is None)
+        self.marks = Marks(inline=self.bypassed)
         """What stands in the body for parts that are filled in."""
         self.collector = Collector(engine.now, marks=self.marks)
         """Where what the application renders notes its dependencies."""
@@ -263,8 +265,7 @@ class Recorder:
     def _made(self, status: int, store: Store | Freshen, body: bytes, asked: Asked) -> Entry:
         """The entry, dated from before its render began."""
         engine, now = self._engine, self._engine.now()
-        path = shown_path(asked.request)
-        query = shown_query(asked.request.query)
+        path, query = shown_path(asked.request), shown_query(asked.request.query)
         gathered = self.collector.value()
         names = tuple(dict.fromkeys((*self._tags, *sorted(gathered.tags))))
         if isinstance(store, Freshen) and self._entry:

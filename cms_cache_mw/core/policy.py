@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from cms_cache_mw.core.coding import OWN_TAG
 from cms_cache_mw.core.fields import Directives, directives, mentions, seconds
+from cms_cache_mw.core.keys import seen
 from cms_cache_mw.core.message import without
+from cms_cache_mw.core.rules import IDENTITIES
 from cms_cache_mw.core.status import Reason
 from cms_cache_mw.core.storing import FAILING, Freshen, Store, describes, freshen, settle
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from cms_cache_mw.core.message import Fields, Head, Request
     from cms_cache_mw.core.rules import Rules
 
-_GUARDS: Final = {
+_GUARDS: Final = dict.fromkeys(IDENTITIES, Reason.AUTHORIZATION) | {
     b"authorization": Reason.AUTHORIZATION,
     b"proxy-authorization": Reason.AUTHORIZATION,
     b"x-api-key": Reason.API_KEY,
@@ -200,9 +202,13 @@ def validators(entry: Entry) -> Fields:
 
 
 def to_fetch(request: Request, rules: Rules) -> Request:
-    """The request as the application sees it on a miss: a whole response is wanted, encoded by nobody if the cache does that."""
+    """The request as the application sees it on a miss: nothing that others would not get the answer for.
+
+    A whole response is wanted, encoded by nobody if the cache does that.
+    """
     unwanted = frozenset() if rules.forward_conditions else _CONDITIONS
-    return request.without(unwanted | {b"accept-encoding"} if rules.store_identity else unwanted)
+    fields = without(request.fields, unwanted | {b"accept-encoding"} if rules.store_identity else unwanted)
+    return replace(request, fields=seen(fields))
 
 
 def to_validate(request: Request, entry: Entry, rules: Rules) -> Request:
