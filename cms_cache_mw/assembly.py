@@ -25,9 +25,11 @@ from cms_cache_mw.placeholders import Placeholders
 from cms_cache_mw.purge.worker import Worker
 from cms_cache_mw.runtime import Runtime, running_loop
 from cms_cache_mw.slots import Slots
-from cms_cache_mw.stores.eviction import LRU
 from cms_cache_mw.stores.guard import Breaker
+from cms_cache_mw.stores.lfu import LFU
+from cms_cache_mw.stores.lru import LRU
 from cms_cache_mw.stores.memory import Budget, Memory
+from cms_cache_mw.stores.s3fifo import S3FIFO
 from cms_cache_mw.stores.shared import LoopShared, ThreadShared
 from cms_cache_mw.tally import Tally
 
@@ -36,7 +38,11 @@ if TYPE_CHECKING:
 
     from cms_cache_mw.config import Config
     from cms_cache_mw.core.rules import Rules
+    from cms_cache_mw.stores.eviction import Policy
+    from cms_cache_mw.stores.memory import Place
 
+POLICIES: Final[dict[str, Callable[[], Policy[Place]]]] = {"s3fifo": S3FIFO, "lru": LRU, "lfu": LFU}
+"""Eviction policies by name."""
 PURGED_BYTES: Final = 150
 """What the worker's memory of one purge costs."""
 
@@ -85,7 +91,7 @@ class Parts:
         locks = FillLocks(self.second, self.runtime, config.namespace, now)
         self.origin = Origin(Slots(config.origin_concurrency), locks, self.runtime, now)
         self.budget = Budget(config.max_memory_bytes, self._reserved)
-        self.memories = {name: self._memory(name, config, rules) for name in NAMES}
+        self.memories = {name: self._memory(name, config, rules, now) for name in NAMES}
         self.worker = Worker(
             config.redis_url,
             config.namespace,
@@ -137,13 +143,14 @@ class Parts:
             wall=wall,
         )
 
-    def _memory(self, name: str, config: Config, rules: Rules) -> Memory:
+    def _memory(self, name: str, config: Config, rules: Rules, now: Callable[[], float]) -> Memory:
         return Memory(
-            LRU(),
+            POLICIES[config.eviction_policy](),
             self.budget,
             max_items=config.max_items_per_type,
             max_variants=rules.max_variants,
             family=family if name == "rendered" else lambda _: None,
+            now=now,
         )
 
     def _reset(self) -> None:

@@ -71,7 +71,8 @@ class Config:
 
     max_memory_mb: float = 64.0
     max_items_per_type: int = 10_000
-    eviction_policy: Literal["lru"] = "lru"
+    eviction_policy: Literal["s3fifo", "lru", "lfu"] = "s3fifo"
+    """Who goes first when room is needed."""
     memory_body_bytes: int = 262_144
     """Larger bodies live in Redis only."""
     max_body_bytes: int = 2_097_152
