@@ -67,7 +67,9 @@ def test_nobody_there(words: str) -> None:
 
 @pytest.mark.parametrize("words", ASKING)
 @pytest.mark.parametrize(
-    "answer", [(200, b"<h1>Hello"), (404, b"no such page"), (502, b""), (200, b"[1]"), (200, b"[" * 100_000)], ids=str
+    "answer",
+    [(200, b"<h1>Hello"), (404, b"no such page"), (502, b""), (200, b"[1]"), (200, b"[" * 100_000)],
+    ids=["html", "missing", "gateway", "list", "deep"],
 )
 def test_somebody_else_there(
     strange: str, words: str, answer: tuple[int, bytes], monkeypatch: pytest.MonkeyPatch
