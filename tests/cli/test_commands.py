@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ import click
 import pytest
 
 from cms_cache_mw.cli.commands import commands
+from cms_cache_mw.cli.ending import Ending
 from cms_cache_mw.cli.text import count, counted, duration, plain, safe, share, size
 from tests.support.cli import Shell
 from tests.support.site import ROOT
@@ -161,3 +163,39 @@ def test_an_error_is_one_json_document() -> None:
     ended = Shell("http://127.0.0.1:1").run("stats", "--json")
     assert json.loads(ended.out)["error"].startswith("http://127.0.0.1:1 cannot be reached")
     assert ended.err == ""
+
+
+PAGE = (ROOT / "docs" / "cli.md").read_text()
+
+
+@pytest.mark.parametrize("name", commands.commands)
+def test_page_has_every_option(name: str) -> None:
+    """Each command has a section in docs/cli.md that names all its options; and every variable is named."""
+    _, found, section = PAGE.partition(f"\n## {name}\n")
+    assert found, f"no section {name}"
+    section = section.partition("\n## ")[0]
+    common = PAGE.partition("\n## Exit codes")[0]
+    for param in commands.commands[name].params:
+        if isinstance(param, click.Option):
+            for option in param.opts:
+                assert f"`{option}" in section + common, option
+            variables = [param.envvar] if isinstance(param.envvar, str) else param.envvar or ()
+            for variable in variables:
+                assert f"`{variable}`" in section + common, variable
+
+
+def test_page_names_no_option_that_is_not_there() -> None:
+    """What docs/cli.md has in its tables can be typed."""
+    known = {option for command in commands.commands.values() for param in command.params for option in param.opts}
+    told = {
+        word for line in PAGE.splitlines() if line.startswith("| `-") for word in re.findall(r"`(--?[a-z-]+)", line)
+    }
+    assert told <= known | {"-h", "--help"}
+
+
+def test_page_has_every_exit_code() -> None:
+    """The table of exit codes has each of them, and no other."""
+    table = PAGE.partition("\n## Exit codes")[2].partition("\n## ")[0]
+    assert [int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)] == [
+        ending.value for ending in Ending
+    ]
