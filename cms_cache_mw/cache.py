@@ -8,7 +8,7 @@ import time
 import weakref
 from contextlib import contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from cms_cache_mw.assembly import Parts
 from cms_cache_mw.changes import Changes
@@ -23,11 +23,13 @@ from cms_cache_mw.purges import Purge, carried_out, stands
 from cms_cache_mw.runtime import drive, running_loop
 from cms_cache_mw.siblings import notice
 from cms_cache_mw.stores.ticker import boottime
+from cms_cache_mw.switches import changed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from cms_cache_mw.namespaces import Namespace
+    from cms_cache_mw.switches import Order
 
 
 class Cache(Changes):
@@ -119,6 +121,13 @@ class Cache(Changes):
         """What purging these targets would take with it, in this worker's memory."""
         prints = frozenset[int]().union(*map(self.prints, targets))
         return preview(self.parts.memories.values(), prints)
+
+    async def switch(self, order: Order, *, by: str, wait: float = 10.0) -> Literal["done", "recorded"]:
+        """Change switches in all workers; what an unknown flag or a Redis that is away raises, `changed` says."""
+        parts = self.parts
+        shared = parts.second()
+        at = self._wall()
+        return await changed(parts.switchboard, self.worker, shared, self.runtime, order, by=by, at=at, patience=wait)
 
     async def standing(self, epoch: int, seq: int) -> Purge | None:
         """Where a purge stands, whichever worker was asked for it; `None` where the clock knows of no such purge."""

@@ -13,6 +13,7 @@ from cms_cache_mw.core import cookies, keys
 from cms_cache_mw.core.rules import CMS, RFC, Rules
 from cms_cache_mw.options import ConfigError, between, known, parsed, typed
 from cms_cache_mw.stores.connect import understood
+from cms_cache_mw.switches import SwitchError, Switches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,6 +99,13 @@ class Config:
     admin_token: str | None = field(default=None, repr=False)
     """Short for one token named `admin`."""
 
+    enable_for: float | tuple[str, ...] = 1.0
+    """The share of requests that the cache is on for, or patterns of their paths; the rest bypasses."""
+    audit_rate: float = 0.0
+    """The share of hits that are rendered again, unseen, and compared."""
+    flags: dict[str, bool] = field(default_factory=dict)
+    """Optional behaviours by name, to be turned off."""
+
     def __new__(cls, *_: object, **options: object) -> Self:
         """Refuse a name that is no option, such as a misspelled one."""
         for name in options:
@@ -115,6 +123,7 @@ class Config:
         self._check_redis()
         self._check_unsure()
         self._check_admin()
+        self.switches()
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Self:  # noqa: ANN401 - options of any type
@@ -161,6 +170,13 @@ class Config:
                 "stale_if_error": self.stale_if_error,
             }
         return replace(chosen, **changed)
+
+    def switches(self) -> Switches:
+        """The positions in which the switches begin."""
+        try:
+            return Switches(self.enable_for, self.audit_rate, self.flags)
+        except SwitchError as error:
+            raise ConfigError(f"{error.field}={error.message}") from None
 
     def _check_numbers(self) -> None:
         for name in NAMESPACES:

@@ -62,7 +62,7 @@ class Recorder:
         self._store: Store | None = None
         self._head = Head(0, ())
         self._tags: tuple[str, ...] = ()
-        self.marks = Marks(inline=self.bypassed)
+        self.marks = Marks(inline=self.bypassed or not engine.flags.placeholders)
         """What stands in the body for parts that are filled in."""
         self.collector = Collector(engine.now, marks=self.marks)
         """Where what the application renders notes its dependencies."""
@@ -222,7 +222,8 @@ class Recorder:
                 return answer
         if self._encodable:
             fields = coding.varied(fields)
-            if b"gzip" in coding.acceptable(asked.request.value(b"accept-encoding") or b""):
+            accepted = asked.request.value(b"accept-encoding") or b""
+            if self._engine.flags.compression and b"gzip" in coding.acceptable(accepted):
                 self._gzip = Gzip()
                 fields = coding.represented(fields, b"gzip", -1)
         return append(fields, item)

@@ -78,6 +78,13 @@ ACCEPTED: list[tuple[str, object]] = [
     ("admin_tokens", {"desk": ("12345678", ("read",)), "ops": ("87654321", ("read", "purge"))}),
     ("admin_token", None),
     ("admin_token", "12345678"),
+    ("enable_for", 0.0),
+    ("enable_for", 0.25),
+    ("enable_for", ("/", "/news/*")),
+    ("enable_for", ()),
+    ("audit_rate", 0.01),
+    ("flags", {}),
+    ("flags", {"shared": False, "coalescing": True}),
 ]
 
 
@@ -213,6 +220,14 @@ REFUSED: list[tuple[str, object, str]] = [
     ("admin_token", "1234567", f"admin_tokens['admin']=…: {TOKEN}"),
     ("admin_token", "x" * 513, f"admin_tokens['admin']=…: {TOKEN}"),
     ("admin_token", 12345678, "admin_token=…: Expected `str | null`, got `int`"),
+    ("enable_for", 1.5, "enable_for=1.5: a share between 0 and 1"),
+    ("enable_for", float("nan"), "enable_for=nan: a finite number"),
+    ("enable_for", ("news/*",), "enable_for='news/*': a path such as '/news/*', where * stands for anything"),
+    ("enable_for", ("/",) * 101, "enable_for=101 patterns; at most 100"),
+    ("enable_for", "/news", "enable_for='/news': Expected `float | array`, got `str`"),
+    ("audit_rate", -0.1, "audit_rate=-0.1: a share between 0 and 1"),
+    ("flags", {"coalesing": False}, "flags='coalesing': there is no such flag; the flags are shared, coalescing, fill"),
+    ("flags", {"shared": "no"}, "Expected `bool`, got `str`"),
     ("profil", "cms", "profil: there is no option 'profil'; the options are redis_url, redis_secret"),
 ]
 
@@ -319,6 +334,10 @@ FROM_ENV: list[tuple[str, str, str, object]] = [
     ("DEFAULT_TTL", "60", "default_ttl", 60.0),
     ("DEFAULT_TTL", "blocks=60,rendered=0.5", "default_ttl", {"blocks": 60.0, "rendered": 0.5}),
     ("DEFAULT_TTL", '{"pages": 5}', "default_ttl", {"pages": 5.0}),
+    ("ENABLE_FOR", "0.5", "enable_for", 0.5),
+    ("ENABLE_FOR", "/news/*, /about", "enable_for", ("/news/*", "/about")),
+    ("AUDIT_RATE", "0.01", "audit_rate", 0.01),
+    ("FLAGS", "shared=false,coalescing=true", "flags", {"shared": False, "coalescing": True}),
 ]
 
 

@@ -133,7 +133,7 @@ def before(
     reason = _unfit(asked, entry, now)
     if reason is None:
         return Serve(entry, Reason.HIT)
-    if reason is Reason.EXPIRED and (answer := _stale(asked, entry, now)):
+    if reason is Reason.EXPIRED and (answer := _stale(asked, entry, rules, now)):
         return answer
     if b"only-if-cached" in asked:
         return Refuse(reason)
@@ -168,14 +168,16 @@ def _unfit(asked: Directives, entry: Entry, now: float) -> Reason | None:
     return None
 
 
-def _stale(asked: Directives, entry: Entry, now: float) -> Serve | None:
+def _stale(asked: Directives, entry: Entry, rules: Rules, now: float) -> Serve | None:
     """The entry past its lifetime, where the response or the request allows that (RFC 5861 §3, RFC 9111 §5.2.1.2)."""
     age, freshness = entry.age(now), entry.freshness
     if b"max-stale" in asked and not freshness.strict:
         most = None if None in asked[b"max-stale"] else seconds(asked, b"max-stale")
         if most is None or age <= freshness.lifetime + most:
             return Serve(entry, Reason.STALE)
-    if b"max-age" in asked or b"min-fresh" in asked or age >= freshness.lifetime + freshness.while_revalidate:
+    if not rules.while_revalidate or b"max-age" in asked or b"min-fresh" in asked:
+        return None
+    if age >= freshness.lifetime + freshness.while_revalidate:
         return None
     return Serve(entry, Reason.STALE, refresh=True)
 
@@ -279,7 +281,7 @@ def failed(request: Request, entry: Entry, rules: Rules, now: float) -> Fallback
 
 def _stands_in(request: Request, entry: Entry, rules: Rules, now: float, window: float) -> bool:
     asked = client_directives(request, rules)
-    if _unfit(asked, entry, now) in {Reason.MUST_VALIDATE, Reason.REQUEST}:
+    if not rules.stand_in or _unfit(asked, entry, now) in {Reason.MUST_VALIDATE, Reason.REQUEST}:
         return False
     if not entry.freshness.strict:
         window = max(window, seconds(asked, b"stale-if-error") or 0)

@@ -106,6 +106,10 @@ class Rules:
     """Seconds past freshness that an entry may stand in for an application that is gone, without a directive."""
     stale_on_error: bool = True
     """Whether an answer of 500, 502, 503 or 504 counts as gone; otherwise only where stale-if-error says so (RFC 5861 §4)."""
+    while_revalidate: bool = True
+    """Whether a page past its freshness is served while one render replaces it, where its directives allow that."""
+    stand_in: bool = True
+    """Whether a page past its freshness may stand in for an application that fails."""
     strict_s_maxage: bool = False
     """Whether s-maxage forbids also the stale serving that a stale- directive beside it asks for (RFC 9111 §5.2.2.10)."""
     store_identity: bool = True

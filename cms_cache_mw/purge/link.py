@@ -6,7 +6,7 @@ run all the same, and every one of them can be run again.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -45,6 +45,12 @@ PAGE: Final = 5_000
 """Records read at once: each read keeps Redis busy for some two milliseconds."""
 CONFIRMING: Final = 1.0
 """Seconds that a purge is given to reach the replicas that have to confirm it."""
+
+_SWITCH: Final = """
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
+return 1
+"""
 
 Identity: TypeAlias = Literal["info", "none"]
 
@@ -89,6 +95,16 @@ def standing_call(namespace: str, seq: int) -> tuple[str, list[str], list[str | 
     return _script("standing"), _names(namespace), [seq]
 
 
+def switches_key(namespace: str) -> str:
+    """Where the switches of a namespace are: not a part of the clock, whose histories come and go."""
+    return f"{{{namespace}}}:switches"
+
+
+def switch_call(namespace: str, known: bytes, wanted: bytes) -> tuple[str, list[str], list[str | bytes | int]]:
+    """Script, keys and arguments that replace what is known of the switches; 0 where something else is there by now."""
+    return _SWITCH, [switches_key(namespace)], [known, wanted]
+
+
 class Link:
     """One thread's way to the purge clock of a namespace. Durations are in seconds; `timeout` bounds each reply.
 
@@ -109,6 +125,7 @@ class Link:
         self._closed = False
         self._mode, self._replicas = identity, replicas
         self._keys = _names(namespace)
+        self._namespace = namespace
         with self._guarded():
             self.client: Redis = blocking(
                 url, self._keys[0], timeout=timeout + (CONFIRMING if replicas else 0), connect_timeout=connect_timeout
@@ -198,6 +215,19 @@ class Link:
             found: Any = self.client.zrangebyscore(self._acks, "-inf", f"({seq}", withscores=True)
             return [(worker, int(position)) for worker, position in found]
 
+    def switches(self) -> bytes | None:
+        """The switches as they are stored: nothing where there are none, and no bytes where Redis refuses to tell."""
+        found: Any = b""
+        with self._guarded(), self._bearing_refusals():
+            found = self.client.get(switches_key(self._namespace))
+        return None if found is None else bytes(found)
+
+    def restore_switches(self, known: bytes | None, wanted: bytes) -> None:
+        """Write the switches in place of what is known to be there; a refusal is borne."""
+        with self._guarded(), self._bearing_refusals():
+            script, keys, arguments = switch_call(self._namespace, known or b"", wanted)
+            self.client.eval(script, len(keys), *keys, *arguments)
+
     def survey(self) -> Survey:
         """What the server is like, as far as it matters for purges."""
         with self._guarded():
@@ -256,6 +286,14 @@ class Link:
     def _read(self, key: str, after: int, block: float) -> list[Row]:
         found: Any = self.client.xread({key: f"{after}-0"}, block=max(1, _ms(block)), count=BATCH)
         return found[0][1] if found else []
+
+    @contextmanager
+    def _bearing_refusals(self) -> Iterator[None]:
+        """What Redis answers no to costs nobody the lease."""
+        from redis.exceptions import ResponseError  # noqa: PLC0415
+
+        with suppress(ResponseError):
+            yield
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from cms_cache_mw.purge.barrier import Barrier
 from cms_cache_mw.purge.clock import Clock
 from cms_cache_mw.purge.follower import Follower
-from cms_cache_mw.purge.link import Link, check_call, standing_call
+from cms_cache_mw.purge.link import Link, check_call, standing_call, switch_call, switches_key
 from cms_cache_mw.purge.local import LocalBarrier
 from cms_cache_mw.purge.wire import packed
 from cms_cache_mw.stores.ticker import boottime
@@ -37,7 +37,7 @@ class Worker:
     `lease` is how long it may serve from its cache after its last proof of being up to date, `unsure_max` how much longer
     where Redis is away: all purges wait for both together if a worker falls silent. `wait_replicas` replicas have to confirm
     a purge. `settle` is how far behind the application's database replicas may be. `reset` is called when all that memory
-    holds became worthless, `tend` on the follower's thread after each exchange with Redis. Raises `RuntimeError` where threads cannot run beside the application.
+    holds became worthless, `tend` on the follower's thread after each exchange with Redis, `learn` before a purge of nothing is acknowledged. Raises `RuntimeError` where threads cannot run beside the application.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class Worker:
         wait_replicas: int = 0,
         reset: Callable[[], None],
         tend: Callable[[], None] = lambda: None,
+        learn: Callable[[Link], None] = lambda _: None,
         breaker: Breaker,
         now: Callable[[], float] = boottime,
     ) -> None:
@@ -67,7 +68,7 @@ class Worker:
         self._stopped = self._minded = False
         self._url, self._namespace, self._identity, self._replicas = url, namespace, identity, wait_replicas
         self._everything, self._unsure, self._reset, self._breaker = everything, unsure_max, reset, breaker
-        self._tend, self._now = tend, now
+        self._tend, self._learn, self._now = tend, learn, now
         if url:
             _need_threads()
         else:
@@ -87,6 +88,7 @@ class Worker:
                     unsure=self._unsure,
                     reset=self._reset,
                     tend=self._tend,
+                    learn=self._learn,
                     quiet=self._try_purging,
                     breaker=self._breaker,
                     now=self._now,
@@ -133,6 +135,15 @@ class Worker:
             return None
         settled = bool(found[2])
         return settled and int(found[3]) >= seq, settled, tuple(name.decode() for name in found[4] if name[:1] != b"@")
+
+    async def switched(self, shared: Shared, known: bytes | None, wanted: bytes) -> bool:
+        """Write the switches in place of what is known to be there; false where that is something else by now."""
+        script, keys, arguments = switch_call(self._namespace, known or b"", wanted)
+        return bool(await shared.run(script, keys, arguments))
+
+    async def switches(self, shared: Shared) -> bytes | None:
+        """The switches as they are stored."""
+        return await shared.get(switches_key(self._namespace))
 
     def link(self, timeout: float) -> Link:
         """A connection of its own to the purge clock, for one thread."""
