@@ -150,7 +150,9 @@ class Parts:
             tally=self.tally,
             origin=self.origin,
             placeholders=self.placeholders,
-            outdated=Outdated(self.worker, self.runtime, self.keys, interval=rules.purge_interval, now=now),
+            outdated=Outdated(
+                self.worker, self.runtime, self.keys, interval=rules.purge_interval, flags=self.flags, now=now
+            ),
             flags=self.flags,
             now=now,
             wall=wall,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from cms_cache_mw.namespaces import Namespace
-    from cms_cache_mw.switches import Order
+    from cms_cache_mw.switches import SwitchOrder
 
 
 class Cache(Changes):
@@ -122,7 +122,7 @@ class Cache(Changes):
         prints = frozenset[int]().union(*map(self.prints, targets))
         return preview(self.parts.memories.values(), prints)
 
-    async def switch(self, order: Order, *, by: str, wait: float = 10.0) -> Literal["done", "recorded"]:
+    async def switch(self, order: SwitchOrder, *, by: str, wait: float = 10.0) -> Literal["done", "recorded"]:
         """Change switches in all workers; what an unknown flag or a Redis that is away raises, `changed` says."""
         parts = self.parts
         shared = parts.second()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 PREFIX: Final = "CMS_CACHE_"
-SCOPES: Final = ("read", "purge")
+SCOPES: Final = ("read", "purge", "switch")
 """What a token may allow."""
 OF_THE_COMMAND_LINE: Final = frozenset({"CMS_CACHE_SERVER", "CMS_CACHE_TOKEN"})
 """Variables that tell `cms-cache` whom to ask; they may stand in a file that the site reads, too."""
@@ -92,7 +92,7 @@ class Config:
     """Renders of pages that one process asks the application for at once; `None` is as many as come."""
 
     admin_path: str = "/_cache"
-    admin_tokens: dict[str, str | tuple[str, tuple[Literal["read", "purge"], ...]]] = field(
+    admin_tokens: dict[str, str | tuple[str, tuple[Literal["read", "purge", "switch"], ...]]] = field(
         default_factory=dict, repr=False
     )
     """Name to token, or to token and scopes, of which it has all otherwise. Without any there are no admin endpoints."""

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
 from cms_cache_mw.core import coding, policy
 from cms_cache_mw.core.answer import Answer, select
-from cms_cache_mw.core.invalidation import unsafe
 from cms_cache_mw.core.keys import Asked, Refused, key_digest
 from cms_cache_mw.core.message import Head
 from cms_cache_mw.core.policy import Bypass, Fetch, Refuse, Revalidate, Serve
@@ -99,7 +98,7 @@ class Engine:
         self.flights, self.runtime, self.tally, self.now, self.wall = flights, runtime, tally, now, wall
         self.origin, self.placeholders, self.flags = origin, placeholders, flags
         self.outdated = outdated
-        """Told of each answer to an unsafe request that was carried out."""
+        """Told of each answer to a request that bypassed: it may have changed what is stored."""
         self.gate: Gate | None = None
         """What keeps some requests away from the cache; nothing where it is on for all."""
         self._waited = False
@@ -172,11 +171,6 @@ class Engine:
         else:
             self.origin.release(key)
         return kept
-
-    def passed(self, request: Request, head: Head) -> None:
-        """Note the answer to a request that bypassed: it may have changed what is stored."""
-        if self.flags.unsafe_purges and unsafe(request, head):
-            self.outdated(request, head)
 
     def served(self, asked: Asked, found: Found, serve: Serve, now: float) -> Answer | Stale:
         """The entry that the policy wants served, and the render that replaces it if it is stale."""

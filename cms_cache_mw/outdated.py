@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from cms_cache_mw.core.invalidation import invalidated, invalidated_groups, origin
+from cms_cache_mw.core.invalidation import invalidated, invalidated_groups, origin, unsafe
 from cms_cache_mw.core.keys import normal_path, shown_query
 from cms_cache_mw.core.tags import group_print, url_print
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from cms_cache_mw.core.keys import Keys
     from cms_cache_mw.core.message import Head, Request
+    from cms_cache_mw.flags import Flags
     from cms_cache_mw.purge.worker import Worker
     from cms_cache_mw.runtime import Runtime
 
@@ -31,8 +32,10 @@ class Outdated:
         keys: Keys,
         *,
         interval: float,
+        flags: Flags,
         now: Callable[[], float],
     ) -> None:
+        self._flags = flags
         self._worker, self._runtime, self._keys = worker, runtime, keys
         self._interval, self._now = interval, now
         self._pending: set[int] = set()
@@ -40,8 +43,8 @@ class Outdated:
         self._lock = threading.Lock()
 
     def __call__(self, request: Request, head: Head) -> None:
-        """Purge what the answer to an unsafe request outdates."""
-        prints = self._prints(request, head)
+        """Purge what a request outdates, if it is unsafe and its answer says that it was carried out."""
+        prints = self._prints(request, head) if self._flags.unsafe_purges and unsafe(request, head) else None
         if not prints:
             return
         self._worker.clock.outdate(prints)

@@ -136,7 +136,7 @@ class Recorder:
         self._engine.tally.count(self._reason)
         if asked is None:
             self._note()
-            self._engine.passed(self.request, head)
+            self._engine.outdated(self.request, head)
             return append(relayed(head.fields, rules), write(self._reason))
         decision = self._decide(head, asked)
         match decision:

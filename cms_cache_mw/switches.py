@@ -90,7 +90,7 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=False, omit_defa
         )
 
 
-class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SwitchOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What somebody wants changed. What is not named stays; `null` goes back to the configuration."""
 
     enable_for: float | tuple[str, ...] | msgspec.UnsetType | None = msgspec.UNSET
@@ -162,7 +162,7 @@ async def changed(
     worker: Worker,
     shared: Shared | None,
     runtime: Runtime,
-    order: Order,
+    order: SwitchOrder,
     *,
     by: str,
     at: float,

@@ -13,6 +13,7 @@ from cms_cache_mw import Config, ConfigError
 from cms_cache_mw.core.rules import CMS, RFC
 
 YEAR = 31_536_000
+SCOPES = ("read", "purge", "switch")
 
 ACCEPTED: list[tuple[str, object]] = [
     ("redis_url", None),
@@ -433,7 +434,7 @@ def test_derived() -> None:
         admin_tokens={"ops": "87654321"},
     )
     assert config.max_memory_bytes == 1_572_864
-    assert config.tokens == {"admin": ("12345678", ("read", "purge")), "ops": ("87654321", ("read", "purge"))}
+    assert config.tokens == {"admin": ("12345678", SCOPES), "ops": ("87654321", SCOPES)}
     assert Config().tokens == {}
     assert Config(default_ttl=7).ttl_of("blocks") == 7.0
     assert [Config(default_ttl={"blocks": 7}).ttl_of(name) for name in ("blocks", "pages")] == [7.0, 300.0]

@@ -13,11 +13,13 @@ from cms_cache_mw.flags import MEANINGS, Flags
 from cms_cache_mw.gate import Gate
 from cms_cache_mw.purge.link import switches_key
 from cms_cache_mw.stores.guard import StoreError
-from cms_cache_mw.switches import Change, Order, SwitchError, Switches, read
+from cms_cache_mw.switches import Change, SwitchError, Switches, SwitchOrder, read
 from tests.support.asgi import HTML, Page, Pages, Visitor, caching
 from tests.support.wait import until
 
 if TYPE_CHECKING:
+    from redis import Redis
+
     from cms_cache_mw import CacheMiddleware
     from tests.support.clock import Clock
     from tests.support.proxy import Proxy
@@ -36,6 +38,12 @@ def begin(*sites: CacheMiddleware) -> None:
     for site in sites:
         site.cache.start()
     until(lambda: all(site.cache.sure for site in sites), "every worker has a lease")
+
+
+def stored(redis: Redis, name: str) -> int:
+    """The number of the change in Redis."""
+    raw: Any = redis.get(name)
+    return (read(raw or b"") or Change()).version
 
 
 async def running(pages: Pages, renders: int) -> None:
@@ -91,7 +99,7 @@ async def test_unsafe_requests_purge_where_it_is_off(clock: Clock) -> None:
 
 async def turned_off(site: CacheMiddleware, *flags: str) -> None:
     """Turn flags off while the cache runs."""
-    assert await site.cache.switch(Order(flags=dict.fromkeys(flags, False)), by="ops") == "done"
+    assert await site.cache.switch(SwitchOrder(flags=dict.fromkeys(flags, False)), by="ops") == "done"
 
 
 async def test_nothing_is_checked_by_default(clock: Clock) -> None:
@@ -101,7 +109,7 @@ async def test_nothing_is_checked_by_default(clock: Clock) -> None:
         assert site.cache.engine.gate is None
         await turned_off(site, "stale_if_error")
         assert site.cache.engine.rules != before
-        await site.cache.switch(Order(flags={"stale_if_error": None}), by="ops")
+        await site.cache.switch(SwitchOrder(flags={"stale_if_error": None}), by="ops")
         assert site.cache.engine.rules == before
 
 
@@ -181,7 +189,7 @@ async def test_flag_fragments(clock: Clock) -> None:
         for _ in range(2):
             assert site.cache.blocks.get_or_render(7, fragment) == "text"
         assert len(made) == 3
-        await site.cache.switch(Order(flags={"fragments": None}), by="ops")
+        await site.cache.switch(SwitchOrder(flags={"fragments": None}), by="ops")
         site.cache.blocks.get_or_render(7, fragment)
         assert len(made) == 3
 
@@ -190,7 +198,7 @@ async def test_flag_fragments(clock: Clock) -> None:
 async def test_flag_shared(redis_url: str, namespace: str, *, turned: bool) -> None:
     """Turned off, nothing is written to Redis and nothing is read from it."""
     pages = Pages()
-    options = {"redis_url": redis_url, "namespace": namespace, "flags": {"shared": turned}}
+    options: dict[str, Any] = {"redis_url": redis_url, "namespace": namespace, "flags": {"shared": turned}}
     async with caching(pages, **options) as one, caching(pages, **options) as two:
         begin(one, two)
         await Visitor(one).get("/a")
@@ -203,7 +211,7 @@ async def test_flag_fill_locks(redis_url: str, namespace: str) -> None:
     """Turned off, no worker waits for another one's render."""
     gate = asyncio.Event()
     pages = Pages({"/a": Page(gate=gate)})
-    options = {"redis_url": redis_url, "namespace": namespace, "flags": {"fill_locks": False}}
+    options: dict[str, Any] = {"redis_url": redis_url, "namespace": namespace, "flags": {"fill_locks": False}}
     async with caching(pages, **options) as one, caching(pages, **options) as two:
         begin(one, two)
         calls = [Visitor(site).call("/a") for site in (one, two)]
@@ -225,14 +233,14 @@ async def test_changed_everywhere(redis_url: str, namespace: str, caplog: pytest
     options: dict[str, Any] = {"redis_url": redis_url, "namespace": namespace}
     async with caching(Pages(), **options) as one, caching(Pages(), **options) as two:
         begin(one, two)
-        order = Order(enable_for=0.0, flags={"fragments": False}, reason="trouble\nwith menus")
+        order = SwitchOrder(enable_for=0.0, flags={"fragments": False}, reason="trouble\nwith menus")
         assert await one.cache.switch(order, by="ann") == "done"
         for site in (one, two):
             assert site.cache.engine.gate is not None
             assert not site.cache.parts.flags.fragments
         said = [record.getMessage() for record in caplog.records if "switches changed" in record.getMessage()]
         assert said == ["switches changed by ann: enable_for=0.0, fragments off ('trouble\\nwith menus')"] * 2
-        assert await two.cache.switch(Order(enable_for=None, flags={"fragments": True}), by="bob") == "done"
+        assert await two.cache.switch(SwitchOrder(enable_for=None, flags={"fragments": True}), by="bob") == "done"
         assert one.cache.engine.gate is None
         assert one.cache.parts.flags.fragments
 
@@ -242,7 +250,7 @@ async def test_a_worker_that_starts_later(redis_url: str, namespace: str) -> Non
     options: dict[str, Any] = {"redis_url": redis_url, "namespace": namespace}
     async with caching(Pages(), **options) as one:
         begin(one)
-        await one.cache.switch(Order(flags={"fragments": False}), by="ops")
+        await one.cache.switch(SwitchOrder(flags={"fragments": False}), by="ops")
         async with caching(Pages(), **options) as two:
             begin(two)
             assert not two.cache.parts.flags.fragments
@@ -256,13 +264,13 @@ async def test_lost_switches(own_server: Server, namespace: str, loss: str) -> N
     redis, name = own_server.client(), switches_key(namespace)
     async with caching(Pages(), **options) as one:
         begin(one)
-        await one.cache.switch(Order(flags={"shared": False}), by="ops")
-        await one.cache.switch(Order(flags={"fragments": False}), by="ops")
+        await one.cache.switch(SwitchOrder(flags={"shared": False}), by="ops")
+        await one.cache.switch(SwitchOrder(flags={"fragments": False}), by="ops")
         if loss == "flushed":
             redis.flushall()
         else:
             redis.set(name, b"nonsense" if loss == "nonsense" else msgspec.json.encode(Change(version=1)))
-        until(lambda: (read(bytes(redis.get(name) or b"")) or Change()).version == 2, "Redis has the change again")
+        until(lambda: stored(redis, name) == 2, "Redis has the change again")
         assert not one.cache.parts.flags.fragments
         assert not one.cache.parts.flags.shared
 
@@ -274,7 +282,7 @@ async def test_a_key_of_another_kind(redis_url: str, redis_server: Server, names
     async with caching(Pages(), redis_url=redis_url, namespace=namespace, lease_seconds=0.5) as site:
         begin(site)
         with pytest.raises(StoreError):
-            await site.cache.switch(Order(flags={"shared": False}), by="ops")
+            await site.cache.switch(SwitchOrder(flags={"shared": False}), by="ops")
         assert site.cache.sure
 
 
@@ -284,26 +292,30 @@ async def test_redis_away(own_server: Server, proxy: Proxy, namespace: str) -> N
     options: dict[str, Any] = {"redis_url": proxy.url, "namespace": namespace, "lease_seconds": 0.5}
     async with caching(Pages(), **options) as site:
         begin(site)
-        await site.cache.switch(Order(flags={"fragments": False}), by="ops")
+        await site.cache.switch(SwitchOrder(flags={"fragments": False}), by="ops")
         proxy.refuse()
         until(lambda: not site.cache.sure, "no lease any more")
         assert not site.cache.parts.flags.fragments
         with pytest.raises(StoreError):
-            await site.cache.switch(Order(flags={"fragments": True}), by="ops")
+            await site.cache.switch(SwitchOrder(flags={"fragments": True}), by="ops")
         assert not site.cache.parts.flags.fragments
 
 
 @pytest.mark.parametrize(
     ("order", "field", "said"),
     [
-        (Order(flags={"coalesing": False}), "flags", "'coalesing': there is no such flag; the flags are shared, coal"),
-        (Order(flags={"coalesing": None}), "flags", "there is no such flag"),
-        (Order(enable_for=2.0), "enable_for", "2.0: a share between 0 and 1"),
-        (Order(enable_for=("news",)), "enable_for", "'news': a path such as"),
-        (Order(audit_rate=-1.0), "audit_rate", "-1.0: a share between 0 and 1"),
+        (
+            SwitchOrder(flags={"coalesing": False}),
+            "flags",
+            "'coalesing': there is no such flag; the flags are shared, coal",
+        ),
+        (SwitchOrder(flags={"coalesing": None}), "flags", "there is no such flag"),
+        (SwitchOrder(enable_for=2.0), "enable_for", "2.0: a share between 0 and 1"),
+        (SwitchOrder(enable_for=("news",)), "enable_for", "'news': a path such as"),
+        (SwitchOrder(audit_rate=-1.0), "audit_rate", "-1.0: a share between 0 and 1"),
     ],
 )
-async def test_what_cannot_be_meant(clock: Clock, order: Order, field: str, said: str) -> None:
+async def test_what_cannot_be_meant(clock: Clock, order: SwitchOrder, field: str, said: str) -> None:
     """An unknown flag is an error that lists the known ones, an impossible position one that says what is possible; nothing changes."""
     async with caching(Pages(), clock) as site:
         with pytest.raises(SwitchError) as caught:
