@@ -11,7 +11,7 @@ import pytest
 
 from cms_cache_mw.flags import MEANINGS, Flags
 from cms_cache_mw.gate import Gate
-from cms_cache_mw.purge.link import switches_key
+from cms_cache_mw.purge.shelf import switches_key
 from cms_cache_mw.stores.guard import StoreError
 from cms_cache_mw.switches import Change, SwitchError, Switches, SwitchOrder, read
 from tests.support.asgi import HTML, Page, Pages, Visitor, caching

@@ -12,6 +12,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from cms_cache_mw.purge.checkup import Checkup, checked
+from cms_cache_mw.purge.shelf import switch_call, switches_key
 from cms_cache_mw.purge.survey import Survey, surveyed
 from cms_cache_mw.purge.wire import (
     PRINT_BYTES,
@@ -45,12 +46,6 @@ PAGE: Final = 5_000
 """Records read at once: each read keeps Redis busy for some two milliseconds."""
 CONFIRMING: Final = 1.0
 """Seconds that a purge is given to reach the replicas that have to confirm it."""
-
-_SWITCH: Final = """
-if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2])
-return 1
-"""
 
 Identity: TypeAlias = Literal["info", "none"]
 
@@ -93,16 +88,6 @@ def check_call(
 def standing_call(namespace: str, seq: int) -> tuple[str, list[str], list[str | bytes | int]]:
     """Script, keys and arguments that ask where purge `seq` stands."""
     return _script("standing"), _names(namespace), [seq]
-
-
-def switches_key(namespace: str) -> str:
-    """Where the switches of a namespace are: not a part of the clock, whose histories come and go."""
-    return f"{{{namespace}}}:switches"
-
-
-def switch_call(namespace: str, known: bytes, wanted: bytes) -> tuple[str, list[str], list[str | bytes | int]]:
-    """Script, keys and arguments that replace what is known of the switches; 0 where something else is there by now."""
-    return _SWITCH, [switches_key(namespace)], [known, wanted]
 
 
 class Link:

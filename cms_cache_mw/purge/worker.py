@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Literal
 from cms_cache_mw.purge.barrier import Barrier
 from cms_cache_mw.purge.clock import Clock
 from cms_cache_mw.purge.follower import Follower
-from cms_cache_mw.purge.link import Link, check_call, standing_call, switch_call, switches_key
+from cms_cache_mw.purge.link import Link, check_call, standing_call
 from cms_cache_mw.purge.local import LocalBarrier
+from cms_cache_mw.purge.shelf import switch_call, switches_key
 from cms_cache_mw.purge.wire import packed
 from cms_cache_mw.stores.ticker import boottime
 
