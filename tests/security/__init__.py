@@ -1,1 +1,0 @@
-"""Attacks on the cache, by class: each is seen to succeed against a careless variant, and to fail against the package."""
