@@ -9,12 +9,14 @@ from cms_cache_mw.admin.api import Admin
 from cms_cache_mw.cache import Cache
 from cms_cache_mw.core.answer import Answer
 from cms_cache_mw.core.message import Request
+from cms_cache_mw.core.policy import relayed
 from cms_cache_mw.engine import Stale
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from cms_cache_mw.config import Config
+    from cms_cache_mw.core.rules import Rules
     from cms_cache_mw.recorder import Recorder
 
 
@@ -47,11 +49,13 @@ class CacheMiddleware:
 
     async def _render(self, recorder: Recorder, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the application answer through the recorder."""
-        response = _Response(recorder, send)
+        response = _Response(recorder, send, self.cache.engine.rules)
         try:
             try:
                 with self.cache.rendering(recorder.collector):
-                    await self.app(_asked(scope, recorder), receive, response)
+                    await self.app(
+                        _asked(scope, recorder), receive if recorder.bypassed else _Bodiless(receive), response
+                    )
             except Exception:
                 if not await response.fall_back():
                     raise
@@ -112,9 +116,9 @@ class _Lifespan:
 class _Response:
     """The application's `send`: holds the start until the policy has decided, then passes everything on at once."""
 
-    def __init__(self, recorder: Recorder, send: Send) -> None:
+    def __init__(self, recorder: Recorder, send: Send, rules: Rules) -> None:
         self._begun = False
-        self._recorder, self._send = recorder, send
+        self._recorder, self._send, self._rules = recorder, send, rules
         self._instead = False
         self._ended = False
 
@@ -129,6 +133,10 @@ class _Response:
                 if not self._instead:
                     self._recorder.close()
                     await self._send(message)
+            case "http.response.trailers":
+                if not self._instead:
+                    trailers = ((bytes(name).lower(), bytes(value)) for name, value in message.get("headers", ()))
+                    await self._send({**message, "headers": list(relayed(tuple(trailers), self._rules))})
             case _:
                 if not self._instead:
                     await self._send(message)
@@ -154,6 +162,8 @@ class _Response:
             await self._send(message)
 
     async def _start(self, message: Message) -> None:
+        if message.get("trailers"):
+            self._recorder.collector.doubtful("trailers follow, which may hold tags")
         fields = tuple((bytes(name).lower(), bytes(value)) for name, value in message.get("headers", ()))
         begun = self._recorder.begin(message["status"], fields)
         self._begun = True
@@ -186,6 +196,8 @@ def _asked(scope: Scope, recorder: Recorder) -> Scope:
         "cms_cache.tags": recorder.collector.tags,
         "method": request.method,
         "query_string": request.query,
+        # Some servers leave the query in it.
+        "raw_path": scope["raw_path"].partition(b"?")[0] if scope.get("raw_path") else None,
         "headers": list(request.fields),
     }
 
@@ -212,6 +224,23 @@ async def _body(receive: Receive, most: int) -> bytes | None:
         chunks.append(chunk)
         if not message.get("more_body", False):
             return b"".join(chunks)
+
+
+class _Bodiless:
+    """The `receive` of a render that others may be shown: a body that the client sent (HTTP/2 announces none) is nowhere in the key."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._asked = False
+        self._receive = receive
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        while message["type"] == "http.request" and self._asked:
+            message = await self._receive()
+        if message["type"] == "http.request":
+            self._asked = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        return message
 
 
 class _Nobody:

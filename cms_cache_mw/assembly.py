@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Final
 
@@ -11,13 +12,13 @@ from blake3 import blake3
 from cms_cache_mw.core.cookies import Cookies
 from cms_cache_mw.core.keys import Keys, family
 from cms_cache_mw.core.tags import all_print
-from cms_cache_mw.counting import Counting
 from cms_cache_mw.depot import Depot
 from cms_cache_mw.engine import Engine
 from cms_cache_mw.fill import FillLocks
+from cms_cache_mw.flags import Flags
 from cms_cache_mw.flight import Flights
 from cms_cache_mw.fragments import Fragments
-from cms_cache_mw.history import History
+from cms_cache_mw.gate import Gate
 from cms_cache_mw.levels import Levels
 from cms_cache_mw.merging import Merging
 from cms_cache_mw.namespaces import NAMES, Namespaces
@@ -27,10 +28,13 @@ from cms_cache_mw.placeholders import Placeholders
 from cms_cache_mw.purge.worker import Worker
 from cms_cache_mw.runtime import Runtime, running_loop
 from cms_cache_mw.slots import Slots
-from cms_cache_mw.stores.eviction import LRU
 from cms_cache_mw.stores.guard import Breaker
+from cms_cache_mw.stores.lfu import LFU
+from cms_cache_mw.stores.lru import LRU
 from cms_cache_mw.stores.memory import Budget, Memory
+from cms_cache_mw.stores.s3fifo import S3FIFO
 from cms_cache_mw.stores.shared import LoopShared, ThreadShared
+from cms_cache_mw.switches import Switchboard
 from cms_cache_mw.tally import Tally
 
 if TYPE_CHECKING:
@@ -38,7 +42,13 @@ if TYPE_CHECKING:
 
     from cms_cache_mw.config import Config
     from cms_cache_mw.core.rules import Rules
+    from cms_cache_mw.purge.link import Link
+    from cms_cache_mw.stores.eviction import Policy
+    from cms_cache_mw.stores.memory import Place
+    from cms_cache_mw.switches import Switches
 
+POLICIES: Final[dict[str, Callable[[], Policy[Place]]]] = {"s3fifo": S3FIFO, "lru": LRU, "lfu": LFU}
+"""Eviction policies by name."""
 PURGED_BYTES: Final = 150
 """What the worker's memory of one purge costs."""
 
@@ -83,11 +93,12 @@ class Parts:
         self.breaker = Breaker(now)
         self.runtime = Runtime()
         self.tally = Tally(config.max_memory_bytes // 4)
+        self.flags = Flags()
         self.second = Second(config.redis_url, self.breaker)
-        locks = FillLocks(self.second, self.runtime, config.namespace, now)
+        locks = FillLocks(self.second, self.runtime, config.namespace, now, self.flags)
         self.origin = Origin(Slots(config.origin_concurrency), locks, self.runtime, now)
         self.budget = Budget(config.max_memory_bytes, self._reserved)
-        self.memories = {name: self._memory(name, config, rules) for name in NAMES}
+        self.memories = {name: self._memory(name, config, rules, now) for name in NAMES}
         self.worker = Worker(
             config.redis_url,
             config.namespace,
@@ -99,12 +110,16 @@ class Parts:
             wait_replicas=config.wait_replicas,
             reset=self._reset,
             tend=locks.extend,
+            learn=self._learn,
             breaker=self.breaker,
             now=now,
         )
         secret = blake3(config.redis_secret.encode()).digest() if config.redis_secret else None
-        self.depot = Depot(self.worker, self.second, config.namespace, secret=secret, now=now, wall=wall)
+        self.depot = Depot(
+            self.worker, self.second, config.namespace, secret=secret, flags=self.flags, now=now, wall=wall
+        )
         self._join(config, rules, now, wall)
+        self.switchboard = Switchboard(config.switches(), self._switch)
 
     def _join(self, config: Config, rules: Rules, now: Callable[[], float], wall: Callable[[], float]) -> None:
         flights, clock = Flights(), self.worker.clock
@@ -116,14 +131,13 @@ class Parts:
         fragments = Fragments(
             clock,
             self.depot,
-            Merging(flights, self.runtime, clock, now),
+            Merging(flights, self.runtime, clock, now, self.flags),
             self.tally,
             memory_body_bytes=memory_body_bytes,
             now=now,
             spawn=self.runtime.spawn,
+            flags=self.flags,
         )
-        self.history = History(self.worker, self.second)
-        self.counting = Counting(self.memories.values(), now)
         self.namespaces = Namespaces(fragments, self.memories, config.ttl_of)
         self.placeholders = Placeholders(self.namespaces, clock, now)
         self.engine = Engine(
@@ -136,18 +150,33 @@ class Parts:
             tally=self.tally,
             origin=self.origin,
             placeholders=self.placeholders,
-            outdated=Outdated(self.worker, self.runtime, self.keys, interval=rules.purge_interval, now=now),
+            outdated=Outdated(
+                self.worker, self.runtime, self.keys, interval=rules.purge_interval, flags=self.flags, now=now
+            ),
+            flags=self.flags,
             now=now,
             wall=wall,
         )
 
-    def _memory(self, name: str, config: Config, rules: Rules) -> Memory:
+    def _learn(self, link: Link) -> None:
+        self.switchboard.learn(link)
+
+    def _switch(self, positions: Switches) -> None:
+        """Put switches into their positions; any thread may do so."""
+        self.engine.gate = None if positions.enable_for == 1 else Gate(self.engine, positions.enable_for)
+        self.flags.turn(positions.flags)
+        self.engine.rules = replace(
+            self.engine.rules, while_revalidate=self.flags.stale_while_revalidate, stand_in=self.flags.stale_if_error
+        )
+
+    def _memory(self, name: str, config: Config, rules: Rules, now: Callable[[], float]) -> Memory:
         return Memory(
-            LRU(),
+            POLICIES[config.eviction_policy](),
             self.budget,
             max_items=config.max_items_per_type,
             max_variants=rules.max_variants,
             family=family if name == "rendered" else lambda _: None,
+            now=now,
         )
 
     def _reset(self) -> None:

@@ -8,7 +8,7 @@ import time
 import weakref
 from contextlib import contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from cms_cache_mw.assembly import Parts
 from cms_cache_mw.changes import Changes
@@ -19,16 +19,17 @@ from cms_cache_mw.core.target import Target
 from cms_cache_mw.decorator import register, serving
 from cms_cache_mw.hold import Hold
 from cms_cache_mw.preview import Preview, preview
-from cms_cache_mw.purge.ledger import Motive
 from cms_cache_mw.purges import Purge, carried_out, stands
 from cms_cache_mw.runtime import drive, running_loop
 from cms_cache_mw.siblings import notice
 from cms_cache_mw.stores.ticker import boottime
+from cms_cache_mw.switches import changed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from cms_cache_mw.namespaces import Namespace
+    from cms_cache_mw.switches import SwitchOrder
 
 
 class Cache(Changes):
@@ -62,17 +63,15 @@ class Cache(Changes):
         soft: bool = False,
         grace: float = 60.0,
         wait: float = 10.0,
-        who: str = "",
-        reason: str = "",
     ) -> Purge:
         """Make everything that depends on what is named unusable, and wait up to `wait` seconds until that is so everywhere.
 
         A `soft` purge leaves it usable as stale for `grace` seconds, while one render replaces it. URLs are
-        whole, or paths on `site`, or on any site. `who` purges, and for what `reason`, is put into the purge log. Raises
-        `TargetError` for a target that cannot be meant; trouble with Redis raises nothing and is told in the answer.
+        whole, or paths on `site`, or on any site. Raises `TargetError` for a target that cannot be meant; trouble with Redis
+        raises nothing and is told in the answer.
         """
         target = Target.named(tags, urls, prefixes, site, everything=all)
-        return await self.carry_out(target, soft=soft, grace=grace, wait=wait, who=who, reason=reason)
+        return await self.carry_out(target, soft=soft, grace=grace, wait=wait)
 
     def purge_sync(
         self,
@@ -85,34 +84,21 @@ class Cache(Changes):
         soft: bool = False,
         grace: float = 60.0,
         wait: float = 1.0,
-        who: str = "",
-        reason: str = "",
     ) -> Purge:
         """`purge` for synchronous callers: scripts, and functions that run on commit. `RuntimeError` on a running loop's thread."""
         target = Target.named(tags, urls, prefixes, site, everything=all)
-        return self.carry_out_sync(target, soft=soft, grace=grace, wait=wait, who=who, reason=reason)
+        return self.carry_out_sync(target, soft=soft, grace=grace, wait=wait)
 
     def hold(self, *, wait: float = 1.0) -> Hold:
         """Purges to be made when a transaction commits: `async with cache.hold() as held: held.purge(tags=[…])`."""
         return Hold(self, wait)
 
-    async def carry_out(
-        self,
-        *targets: Target,
-        soft: bool = False,
-        grace: float = 60.0,
-        wait: float = 10.0,
-        who: str = "",
-        reason: str = "",
-    ) -> Purge:
+    async def carry_out(self, *targets: Target, soft: bool = False, grace: float = 60.0, wait: float = 10.0) -> Purge:
         """Purge targets, under one number."""
-        prints = frozenset[int]().union(*map(self.prints, targets))
-        entries, render_ms = self.parts.counting.counted(prints)
         return await carried_out(
             self.worker,
             self.runtime,
-            prints,
-            motive=Motive(who, reason, entries, render_ms),
+            frozenset[int]().union(*map(self.prints, targets)),
             kind="soft" if soft else "hard",
             grace=grace,
             names=[name for target in targets for name in target.names],
@@ -120,19 +106,11 @@ class Cache(Changes):
             now=self._now,
         )
 
-    def carry_out_sync(
-        self,
-        *targets: Target,
-        soft: bool = False,
-        grace: float = 60.0,
-        wait: float = 1.0,
-        who: str = "",
-        reason: str = "",
-    ) -> Purge:
+    def carry_out_sync(self, *targets: Target, soft: bool = False, grace: float = 60.0, wait: float = 1.0) -> Purge:
         """The same for synchronous callers."""
         if running_loop():
             raise RuntimeError("an event loop runs on this thread and would stand still: use `await cache.purge(…)`")
-        return drive(self.carry_out(*targets, soft=soft, grace=grace, wait=wait, who=who, reason=reason))
+        return drive(self.carry_out(*targets, soft=soft, grace=grace, wait=wait))
 
     def prints(self, target: Target) -> frozenset[int]:
         """The fingerprints of a target on this cache's sites; raises `TargetError`."""
@@ -143,6 +121,13 @@ class Cache(Changes):
         """What purging these targets would take with it, in this worker's memory."""
         prints = frozenset[int]().union(*map(self.prints, targets))
         return preview(self.parts.memories.values(), prints)
+
+    async def switch(self, order: SwitchOrder, *, by: str, wait: float = 10.0) -> Literal["done", "recorded"]:
+        """Change switches in all workers; what an unknown flag or a Redis that is away raises, `changed` says."""
+        parts = self.parts
+        shared = parts.second()
+        at = self._wall()
+        return await changed(parts.switchboard, self.worker, shared, self.runtime, order, by=by, at=at, patience=wait)
 
     async def standing(self, epoch: int, seq: int) -> Purge | None:
         """Where a purge stands, whichever worker was asked for it; `None` where the clock knows of no such purge."""

@@ -13,13 +13,14 @@ from cms_cache_mw.core import cookies, keys
 from cms_cache_mw.core.rules import CMS, RFC, Rules
 from cms_cache_mw.options import ConfigError, between, known, parsed, typed
 from cms_cache_mw.stores.connect import understood
+from cms_cache_mw.switches import SwitchError, Switches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
 
 PREFIX: Final = "CMS_CACHE_"
-SCOPES: Final = ("read", "purge")
+SCOPES: Final = ("read", "purge", "switch")
 """What a token may allow."""
 OF_THE_COMMAND_LINE: Final = frozenset({"CMS_CACHE_SERVER", "CMS_CACHE_TOKEN"})
 """Variables that tell `cms-cache` whom to ask; they may stand in a file that the site reads, too."""
@@ -71,7 +72,8 @@ class Config:
 
     max_memory_mb: float = 64.0
     max_items_per_type: int = 10_000
-    eviction_policy: Literal["lru"] = "lru"
+    eviction_policy: Literal["s3fifo", "lru", "lfu"] = "s3fifo"
+    """Who goes first when room is needed."""
     memory_body_bytes: int = 262_144
     """Larger bodies live in Redis only."""
     max_body_bytes: int = 2_097_152
@@ -90,12 +92,19 @@ class Config:
     """Renders of pages that one process asks the application for at once; `None` is as many as come."""
 
     admin_path: str = "/_cache"
-    admin_tokens: dict[str, str | tuple[str, tuple[Literal["read", "purge"], ...]]] = field(
+    admin_tokens: dict[str, str | tuple[str, tuple[Literal["read", "purge", "switch"], ...]]] = field(
         default_factory=dict, repr=False
     )
     """Name to token, or to token and scopes, of which it has all otherwise. Without any there are no admin endpoints."""
     admin_token: str | None = field(default=None, repr=False)
     """Short for one token named `admin`."""
+
+    enable_for: float | tuple[str, ...] = 1.0
+    """The share of requests that the cache is on for, or patterns of their paths; the rest bypasses."""
+    audit_rate: float = 0.0
+    """The share of hits that are rendered again, unseen, and compared."""
+    flags: dict[str, bool] = field(default_factory=dict)
+    """Optional behaviours by name, to be turned off."""
 
     def __new__(cls, *_: object, **options: object) -> Self:
         """Refuse a name that is no option, such as a misspelled one."""
@@ -114,6 +123,7 @@ class Config:
         self._check_redis()
         self._check_unsure()
         self._check_admin()
+        self.switches()
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Self:  # noqa: ANN401 - options of any type
@@ -160,6 +170,13 @@ class Config:
                 "stale_if_error": self.stale_if_error,
             }
         return replace(chosen, **changed)
+
+    def switches(self) -> Switches:
+        """The positions in which the switches begin."""
+        try:
+            return Switches(self.enable_for, self.audit_rate, self.flags)
+        except SwitchError as error:
+            raise ConfigError(f"{error.field}={error.message}") from None
 
     def _check_numbers(self) -> None:
         for name in NAMESPACES:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from cms_cache_mw.core.codec import decode, encode, encode_names
 from cms_cache_mw.core.status import Reason
+from cms_cache_mw.flags import Flags
 from cms_cache_mw.stores.guard import StoreError
 
 if TYPE_CHECKING:
@@ -41,12 +42,14 @@ class Depot:
         namespace: str,
         *,
         secret: bytes | None,
+        flags: Flags | None = None,
         now: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
         self.unreadable = 0
         """Values that could not be used: foreign, cut or corrupt."""
         self._worker, self._shared, self._namespace = worker, shared, namespace
+        self._flags = flags or Flags()
         self._secret, self._now, self._wall = secret, now, wall
 
     async def read(self, name: str, digest: bytes, until: float) -> Entry | tuple[bytes, ...] | Reason | None:
@@ -56,7 +59,7 @@ class Depot:
         `until` is the instant at which the asker stops waiting for Redis.
         """
         shared = self._shared()
-        if shared is None or not self._worker.clock.holds(self._now()):
+        if shared is None or not self._flags.shared or not self._worker.clock.holds(self._now()):
             return None
         try:
             data = await shared.get(f"{self._namespace}:{name}", until - self._now())
@@ -108,11 +111,11 @@ class Depot:
     def takes(self, entry: Entry) -> bool:
         """Whether there is any use in writing an entry: encoding it costs more than a hit."""
         shared = self._shared()
-        return shared is not None and not shared.closed and entry.epoch != 0
+        return shared is not None and self._flags.shared and not shared.closed and entry.epoch != 0
 
     async def _put(self, name: str, data: bytes, entry: Entry) -> None:
         shared = self._shared()
-        if shared is None:
+        if shared is None or not self._flags.shared:
             return
         ttl = max(SHORTEST, entry.remaining(self._now()) + entry.freshness.grace)
         try:

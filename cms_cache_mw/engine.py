@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
 from cms_cache_mw.core import coding, policy
 from cms_cache_mw.core.answer import Answer, select
-from cms_cache_mw.core.invalidation import unsafe
 from cms_cache_mw.core.keys import Asked, Refused, key_digest
 from cms_cache_mw.core.message import Head
 from cms_cache_mw.core.policy import Bypass, Fetch, Refuse, Revalidate, Serve
@@ -34,7 +33,9 @@ if TYPE_CHECKING:
     from cms_cache_mw.core.keys import Keys
     from cms_cache_mw.core.message import Request
     from cms_cache_mw.core.rules import Rules
+    from cms_cache_mw.flags import Flags
     from cms_cache_mw.flight import Flights
+    from cms_cache_mw.gate import Gate
     from cms_cache_mw.levels import Levels
     from cms_cache_mw.origin import Origin
     from cms_cache_mw.placeholders import Placeholders
@@ -89,21 +90,24 @@ class Engine:
         origin: Origin,
         placeholders: Placeholders,
         outdated: Callable[[Request, Head], None],
+        flags: Flags,
         now: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
         self.rules, self.keys, self.levels, self.worker = rules, keys, levels, worker
         self.flights, self.runtime, self.tally, self.now, self.wall = flights, runtime, tally, now, wall
-        self.origin, self.placeholders = origin, placeholders
+        self.origin, self.placeholders, self.flags = origin, placeholders, flags
         self.outdated = outdated
-        """Told of each answer to an unsafe request that was carried out."""
+        """Told of each answer to a request that bypassed: it may have changed what is stored."""
+        self.gate: Gate | None = None
+        """What keeps some requests away from the cache; nothing where it is on for all."""
         self._waited = False
-        self._merging: Merging[Answer | Stale] = Merging(flights, runtime, worker.clock, now)
+        self._merging: Merging[Answer | Stale] = Merging(flights, runtime, worker.clock, now, flags)
 
     async def step(self, request: Request) -> Step:
         """The answer to a request, or a recorder through which the application answers it; it never raises."""
         try:
-            step = self.lookup(request)
+            step = self.gate.lookup(request) if self.gate else self.lookup(request)
             if isinstance(step, Sought) and step.lacking:
                 await self.placeholders.fill(step.lacking)
                 step = self.lookup(request, lacking=True)
@@ -167,11 +171,6 @@ class Engine:
         else:
             self.origin.release(key)
         return kept
-
-    def passed(self, request: Request, head: Head) -> None:
-        """Note the answer to a request that bypassed: it may have changed what is stored."""
-        if unsafe(request, head):
-            self.outdated(request, head)
 
     def served(self, asked: Asked, found: Found, serve: Serve, now: float) -> Answer | Stale:
         """The entry that the policy wants served, and the render that replaces it if it is stale."""
@@ -301,7 +300,7 @@ class Engine:
         self, key: Key, entry: Entry, codings: Mapping[bytes, Callable[[bytes], bytes]], charged: Entry | None = None
     ) -> None:
         """Give an entry more codings, each where it saves anything, and charge it or another one with them."""
-        for name, encoded in codings.items():
+        for name, encoded in codings.items() if self.flags.compression else ():
             smaller = await self.runtime.aside(partial(encoded, entry.body), len(entry.body))
             if len(smaller) < len(entry.body):
                 entry.encoded[name] = smaller

@@ -17,6 +17,7 @@ _OTHERS: Final = {"CONTENT_TYPE": b"content-type", "CONTENT_LENGTH": b"content-l
 _TARGETS: Final = ("RAW_URI", "REQUEST_URI", "UNENCODED_URL")
 """Where servers put the target as it was received."""
 _MOST_NAMES: Final = 1_000
+_LONGEST_NAME: Final = 64
 _names: dict[str, bytes] = {}
 """Field names by their names in an environ: visitors send the same few."""
 
@@ -98,11 +99,14 @@ def _fields(environ: WSGIEnvironment, errors: str) -> Fields:
         if name[:5] == "HTTP_"
     ]
     fields += [(field, environ[name].encode("latin-1", errors)) for name, field in _OTHERS.items() if environ.get(name)]
+    if user := environ.get("REMOTE_USER"):
+        # Whom the server has signed in, by a certificate or a password of its own.
+        fields.append((b"remote-user", user.encode("latin-1", errors)))
     return tuple(fields)
 
 
 def _name(name: str) -> bytes:
     field = name[5:].lower().replace("_", "-").encode("latin-1", "replace")
-    if len(_names) < _MOST_NAMES:
+    if len(_names) < _MOST_NAMES and len(name) <= _LONGEST_NAME:
         _names[name] = field
     return field

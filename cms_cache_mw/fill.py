@@ -11,6 +11,7 @@ import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from cms_cache_mw.flags import Flags
 from cms_cache_mw.stores.guard import StoreError
 from cms_cache_mw.stores.shared import TIMEOUT
 
@@ -42,8 +43,14 @@ class FillLocks:
     """The fill locks that this worker holds, by name. `now` counts seconds."""
 
     def __init__(
-        self, shared: Callable[[], Shared | None], runtime: Runtime, namespace: str, now: Callable[[], float]
+        self,
+        shared: Callable[[], Shared | None],
+        runtime: Runtime,
+        namespace: str,
+        now: Callable[[], float],
+        flags: Flags | None = None,
     ) -> None:
+        self._flags = flags or Flags()
         self._shared, self._runtime, self._namespace, self._now = shared, runtime, namespace, now
         self._held: dict[str, tuple[str, float]] = {}
         self._slow = SHORTEST / 2
@@ -51,7 +58,7 @@ class FillLocks:
     async def take(self, digest: bytes, within: float = TIMEOUT) -> str | None:
         """A lock's name; `None` where another worker has it, and an empty one where nobody tells `within` so many seconds."""
         shared = self._shared()
-        if shared is None or shared.closed:
+        if shared is None or shared.closed or not self._flags.fill_locks:
             return ""
         name, owner = f"{self._namespace}:fill:{digest.hex()}", secrets.token_hex(8)
         try:

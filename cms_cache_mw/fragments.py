@@ -7,6 +7,8 @@ after whatever purge.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +22,7 @@ from cms_cache_mw.core.holes import joined
 from cms_cache_mw.core.language import of_any
 from cms_cache_mw.core.status import Reason
 from cms_cache_mw.core.tags import all_print, read_tag, tagging
+from cms_cache_mw.flags import Flags
 from cms_cache_mw.flight import NOTHING, Landing
 from cms_cache_mw.merging import AGAIN, ALONE, Again, Merging, Permit
 from cms_cache_mw.runtime import drive, running_loop
@@ -27,7 +30,7 @@ from cms_cache_mw.stores.shared import TIMEOUT
 from cms_cache_mw.values import TEXT, as_text, encoded
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from cms_cache_mw.core.entry import Holes
     from cms_cache_mw.depot import Depot
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 
 LONGEST: Final = 31_536_000.0
 """Seconds that a fragment is kept at most."""
+_afresh: Final[ContextVar[bool]] = ContextVar("cms_cache_afresh", default=False)
 
 
 class Fragments:
@@ -53,11 +57,28 @@ class Fragments:
         memory_body_bytes: int,
         now: Callable[[], float],
         spawn: Callable[[Any], None],
+        flags: Flags | None = None,
     ) -> None:
         self._clock, self._depot, self._merging, self._tally = clock, depot, merging, tally
         self.inlined: Callable[[str], str] = lambda _: ""
         """What gives the parts of fragments with holes where nobody fills these later."""
         self._memory_body_bytes, self.now, self._spawn = memory_body_bytes, now, spawn
+        self._flags, self._replays = flags or Flags(), 0
+
+    @contextmanager
+    def afresh(self) -> Iterator[None]:
+        """While the block runs, what is rendered here uses no fragment that was kept, and keeps none."""
+        self._replays += 1
+        token = _afresh.set(True)
+        try:
+            yield
+        finally:
+            _afresh.reset(token)
+            self._replays -= 1
+
+    @property
+    def _unkept(self) -> bool:
+        return not self._flags.fragments or (self._replays > 0 and _afresh.get())
 
     async def rendered(self, order: Order, make: Callable[[], Awaitable[object]]) -> object:
         """The fragment's value, from memory, from Redis, from somebody else's render, or from `make`.
@@ -67,7 +88,7 @@ class Fragments:
         parent = current()
         entry = self.held(order)
         if entry is None:
-            if parent and parent.within(order.key):
+            if self._unkept or (parent and parent.within(order.key)):
                 # It is being rendered around here, and must not wait for itself.
                 return (await self._made(order, make, parent))[1]
             admitted = await self._merging.admitted(_Part(self, order, self.now()))
@@ -103,7 +124,7 @@ class Fragments:
     def held(self, order: Order) -> Entry | None:
         """The fragment in memory, if it is fresh and valid."""
         entry = order.memory.get(order.key)
-        if not isinstance(entry, Entry):
+        if not isinstance(entry, Entry) or self._unkept:
             return None
         now = self.now()
         why = self._clock.check(entry, now)
@@ -116,6 +137,8 @@ class Fragments:
 
     async def fetched(self, order: Order) -> Entry | None:
         """The fragment in Redis, if it is fresh and valid; memory has it afterwards."""
+        if self._unkept:
+            return None
         until = self.now() + TIMEOUT
         found = await self._depot.read(*order.stored, until)
         if not isinstance(found, Entry) or await self._depot.checked(found, until) or found.remaining(self.now()) <= 0:
@@ -131,9 +154,9 @@ class Fragments:
     def store(self, order: Order, value: object) -> None:
         """Keep a value at both levels, as of now; `TypeError` where it cannot be stored, `TagError` for tags that cannot be."""
         part = Cacheability(frozenset((order.name, *map(read_tag, order.tags))), order.ttl)
-        parent = current()
-        self._kept(order, value, part, self._clock.token, collector=parent)
-        if parent:
+        if not self._unkept:
+            self._kept(order, value, part, self._clock.token, collector=current())
+        if parent := current():
             parent.add(part)
 
     async def forget(self, order: Order) -> None:
@@ -177,7 +200,7 @@ class Fragments:
             elif collector.doubt:
                 self._tally.warn_tags(order.name, collector.doubt)
         self._tally.count("fragment-miss")
-        if part.private or part.vary or not part.storable or part.lifetime <= 0:
+        if self._unkept or part.private or part.vary or not part.storable or part.lifetime <= 0:
             encoded(order.name, value)
             return None, value
         entry = self._kept(order, value, part, token, render_ms=(self.now() - began) * 1000, collector=collector)

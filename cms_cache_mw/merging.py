@@ -6,10 +6,11 @@ three more each renders alone, at most eight at once (purge-protocol 2.9). Whoev
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
+from cms_cache_mw.flags import Flags
 from cms_cache_mw.flight import NOTHING, PATIENCE, Flights, Follow, Landing, Lead, Turn
 
 if TYPE_CHECKING:
@@ -73,9 +74,12 @@ class Merging(Generic[T]):
     runtime: Runtime
     clock: Clock
     now: Callable[[], float]
+    flags: Flags = field(default_factory=Flags)
 
     async def admitted(self, asker: Asker[T]) -> T | Permit:
         """A result that somebody else rendered, or leave to render."""
+        if not self.flags.coalescing:
+            return ALONE
         boarding: Lead | Follow | None = self._board(asker)
         late = False
         while isinstance(boarding, Follow):

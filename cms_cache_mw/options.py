@@ -42,7 +42,7 @@ def parsed(variable: str, name: str, text: str, hint: Any) -> object:  # noqa: A
     try:
         if not text and type(None) in kinds:
             return None
-        if tuple in kinds:
+        if tuple in kinds and (float not in kinds or text.lstrip()[:1] == "/"):
             parts = [part.strip() for part in text.split(",") if part.strip()]
             return msgspec.convert(tuple(parts), hint, strict=False)
         if dict in kinds and text.lstrip().startswith("{"):

@@ -6,22 +6,20 @@ A flood of such requests is merged, so that it costs the purge clock a few recor
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from cms_cache_mw.core.invalidation import invalidated, invalidated_groups, origin
+from cms_cache_mw.core.invalidation import invalidated, invalidated_groups, origin, unsafe
 from cms_cache_mw.core.keys import normal_path, shown_query
 from cms_cache_mw.core.tags import group_print, url_print
-from cms_cache_mw.purge.ledger import Motive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cms_cache_mw.core.keys import Keys
     from cms_cache_mw.core.message import Head, Request
+    from cms_cache_mw.flags import Flags
     from cms_cache_mw.purge.worker import Worker
     from cms_cache_mw.runtime import Runtime
-
-UNSAFE: Final = Motive("visitors", "answers to unsafe requests")
 
 
 class Outdated:
@@ -34,8 +32,10 @@ class Outdated:
         keys: Keys,
         *,
         interval: float,
+        flags: Flags,
         now: Callable[[], float],
     ) -> None:
+        self._flags = flags
         self._worker, self._runtime, self._keys = worker, runtime, keys
         self._interval, self._now = interval, now
         self._pending: set[int] = set()
@@ -43,8 +43,8 @@ class Outdated:
         self._lock = threading.Lock()
 
     def __call__(self, request: Request, head: Head) -> None:
-        """Purge what the answer to an unsafe request outdates."""
-        prints = self._prints(request, head)
+        """Purge what a request outdates, if it is unsafe and its answer says that it was carried out."""
+        prints = self._prints(request, head) if self._flags.unsafe_purges and unsafe(request, head) else None
         if not prints:
             return
         self._worker.clock.outdate(prints)
@@ -62,7 +62,7 @@ class Outdated:
             prints, self._pending = self._pending, set()
             self._next = self._now() + self._interval
         if prints:
-            self._worker.purge(prints, motive=UNSAFE)
+            self._worker.purge(prints)
 
     def _prints(self, request: Request, head: Head) -> set[int]:
         site = self._keys.site_of((request.value(b"host") or b"").decode("latin-1"))

@@ -134,6 +134,7 @@ class Placeholders:
             return None
         for order, part in uses:
             order.memory.touch(order.key, part)
+            part.hits += 1
         same = filled is not None and filled.page.body == body
         entry.filled = Filled(
             tuple((order.memory, order.key, part) for order, part in uses),

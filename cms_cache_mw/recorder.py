@@ -53,6 +53,8 @@ class Recorder:
         land: Callable[[Landing], None] | None = None,
     ) -> None:
         self.request = request
+        self.bypassed = asked is None
+        """Whether the answer is this visitor's alone, whatever it says."""
         self._engine, self._reason, self._asked, self._entry, self._land = engine, reason, asked, entry, land
         self._began = self._headed = engine.now()
         # Before the application is called: what is purged from now on is purged for what it renders (purge-protocol 2.5).
@@ -60,7 +62,7 @@ class Recorder:
         self._store: Store | None = None
         self._head = Head(0, ())
         self._tags: tuple[str, ...] = ()
-        self.marks = Marks(inline=asked is None)
+        self.marks = Marks(inline=self.bypassed or not engine.flags.placeholders)
         """What stands in the body for parts that are filled in."""
         self.collector = Collector(engine.now, marks=self.marks)
         """Where what the application renders notes its dependencies."""
@@ -134,7 +136,7 @@ class Recorder:
         self._engine.tally.count(self._reason)
         if asked is None:
             self._note()
-            self._engine.passed(self.request, head)
+            self._engine.outdated(self.request, head)
             return append(relayed(head.fields, rules), write(self._reason))
         decision = self._decide(head, asked)
         match decision:
@@ -220,7 +222,8 @@ class Recorder:
                 return answer
         if self._encodable:
             fields = coding.varied(fields)
-            if b"gzip" in coding.acceptable(asked.request.value(b"accept-encoding") or b""):
+            accepted = asked.request.value(b"accept-encoding") or b""
+            if self._engine.flags.compression and b"gzip" in coding.acceptable(accepted):
                 self._gzip = Gzip()
                 fields = coding.represented(fields, b"gzip", -1)
         return append(fields, item)
@@ -263,8 +266,7 @@ class Recorder:
     def _made(self, status: int, store: Store | Freshen, body: bytes, asked: Asked) -> Entry:
         """The entry, dated from before its render began."""
         engine, now = self._engine, self._engine.now()
-        path = shown_path(asked.request)
-        query = shown_query(asked.request.query)
+        path, query = shown_path(asked.request), shown_query(asked.request.query)
         gathered = self.collector.value()
         names = tuple(dict.fromkeys((*self._tags, *sorted(gathered.tags))))
         if isinstance(store, Freshen) and self._entry:

@@ -18,9 +18,13 @@ if TYPE_CHECKING:
 log: Final = logging.getLogger("cms_cache_mw")
 
 COOKIE_NAMES: Final = 1_000
+LONGEST_NAME: Final = 64
+"""Characters of a cookie's name that are kept: visitors choose them."""
+OTHERS: Final = "(others)"
 UNCACHEABLE_SECONDS: Final = 5.0
 UNCACHEABLE_KEYS: Final = 4_096
 WARNED_ROUTES: Final = 1_000
+LONGEST_ROUTE: Final = 200
 
 
 class Tally:
@@ -36,7 +40,8 @@ class Tally:
         self.collected = 0
         """Bytes of copies being collected."""
         self._collecting_bytes = collecting_bytes
-        self._uncacheable: dict[Key, float] = {}
+        # By hash, which no visitor can foresee: a key is as long as a visitor's URL.
+        self._uncacheable: dict[int, float] = {}
         self._warned: set[str] = set()
 
     def count(self, word: str) -> None:
@@ -45,8 +50,9 @@ class Tally:
 
     def note_cookie(self, name: str) -> None:
         """Count a bypass against the cookie that caused it."""
-        if name and (name in self.cookies or len(self.cookies) < COOKIE_NAMES):
-            self.cookies[name] += 1
+        if name:
+            name = name[:LONGEST_NAME]
+            self.cookies[name if name in self.cookies or len(self.cookies) < COOKIE_NAMES else OTHERS] += 1
 
     def note_sent(
         self, now: float, began: float, sent: Asked | Request, reason: Reason, *, detail: Reason | None, status: int
@@ -79,13 +85,13 @@ class Tally:
         """Remember for some seconds that what comes for this key cannot be stored, so that nobody queues for it."""
         while len(self._uncacheable) >= UNCACHEABLE_KEYS:
             self._uncacheable.pop(next(iter(self._uncacheable)), None)
-        self._uncacheable[key] = now + UNCACHEABLE_SECONDS
+        self._uncacheable[hash(key)] = now + UNCACHEABLE_SECONDS
 
     def uncacheable(self, key: Key, now: float) -> bool:
         """Whether what comes for a key is known not to be storable."""
-        until = self._uncacheable.get(key)
+        until = self._uncacheable.get(hash(key))
         if until is not None and now >= until:
-            self._uncacheable.pop(key, None)
+            self._uncacheable.pop(hash(key), None)
             return False
         return until is not None
 
@@ -95,6 +101,7 @@ class Tally:
 
     def warn_tags(self, route: str, why: object) -> None:
         """Say once per route that a response cannot be stored for its tags."""
+        route = route[:LONGEST_ROUTE]
         if route not in self._warned and len(self._warned) < WARNED_ROUTES:
             self._warned.add(route)
             log.warning("%s is served but not stored: %s", route, why)

@@ -131,6 +131,9 @@ class _Response:
     ) -> None:
         self._recorder, self._start_response = recorder, start_response
         self._environ = environ_for(recorder.request, environ, asked, recorder.collector.tags)
+        if not recorder.bypassed:
+            # A body that was sent along is nowhere in the key.
+            self._environ["wsgi.input"] = io.BytesIO()
         self._context = contextvars.copy_context()
         self._context.run(cache.enter, recorder.collector)
         self._status = ""

@@ -13,6 +13,7 @@ from cms_cache_mw import Config, ConfigError
 from cms_cache_mw.core.rules import CMS, RFC
 
 YEAR = 31_536_000
+SCOPES = ("read", "purge", "switch")
 
 ACCEPTED: list[tuple[str, object]] = [
     ("redis_url", None),
@@ -54,7 +55,9 @@ ACCEPTED: list[tuple[str, object]] = [
     ("max_memory_mb", 2.5),
     ("max_memory_mb", 1_048_576),
     ("max_items_per_type", 1),
+    ("eviction_policy", "s3fifo"),
     ("eviction_policy", "lru"),
+    ("eviction_policy", "lfu"),
     ("memory_body_bytes", 0),
     ("max_body_bytes", 1),
     ("lease_seconds", 0.2),
@@ -76,6 +79,13 @@ ACCEPTED: list[tuple[str, object]] = [
     ("admin_tokens", {"desk": ("12345678", ("read",)), "ops": ("87654321", ("read", "purge"))}),
     ("admin_token", None),
     ("admin_token", "12345678"),
+    ("enable_for", 0.0),
+    ("enable_for", 0.25),
+    ("enable_for", ("/", "/news/*")),
+    ("enable_for", ()),
+    ("audit_rate", 0.01),
+    ("flags", {}),
+    ("flags", {"shared": False, "coalescing": True}),
 ]
 
 
@@ -178,7 +188,7 @@ REFUSED: list[tuple[str, object, str]] = [
     ("max_memory_mb", True, "max_memory_mb=True: Expected `float`, got `bool`"),
     ("max_items_per_type", 0, "max_items_per_type=0: between 1 and 100_000_000"),
     ("max_items_per_type", 1.5, "max_items_per_type=1.5: Expected `int`, got `float`"),
-    ("eviction_policy", "fifo", "eviction_policy='fifo': one of lru"),
+    ("eviction_policy", "fifo", "eviction_policy='fifo': one of s3fifo, lru, lfu"),
     ("memory_body_bytes", -1, "memory_body_bytes=-1: between 0 and 67_108_864, which is max_memory_mb"),
     ("max_body_bytes", 0, "max_body_bytes=0: between 1 and 67_108_864, which is max_memory_mb"),
     ("lease_seconds", 0.1, "lease_seconds=0.1: between 0.2 and 60"),
@@ -211,6 +221,14 @@ REFUSED: list[tuple[str, object, str]] = [
     ("admin_token", "1234567", f"admin_tokens['admin']=…: {TOKEN}"),
     ("admin_token", "x" * 513, f"admin_tokens['admin']=…: {TOKEN}"),
     ("admin_token", 12345678, "admin_token=…: Expected `str | null`, got `int`"),
+    ("enable_for", 1.5, "enable_for=1.5: a share between 0 and 1"),
+    ("enable_for", float("nan"), "enable_for=nan: a finite number"),
+    ("enable_for", ("news/*",), "enable_for='news/*': a path such as '/news/*', where * stands for anything"),
+    ("enable_for", ("/",) * 101, "enable_for=101 patterns; at most 100"),
+    ("enable_for", "/news", "enable_for='/news': Expected `float | array`, got `str`"),
+    ("audit_rate", -0.1, "audit_rate=-0.1: a share between 0 and 1"),
+    ("flags", {"coalesing": False}, "flags='coalesing': there is no such flag; the flags are shared, coalescing, fill"),
+    ("flags", {"shared": "no"}, "Expected `bool`, got `str`"),
     ("profil", "cms", "profil: there is no option 'profil'; the options are redis_url, redis_secret"),
 ]
 
@@ -317,6 +335,10 @@ FROM_ENV: list[tuple[str, str, str, object]] = [
     ("DEFAULT_TTL", "60", "default_ttl", 60.0),
     ("DEFAULT_TTL", "blocks=60,rendered=0.5", "default_ttl", {"blocks": 60.0, "rendered": 0.5}),
     ("DEFAULT_TTL", '{"pages": 5}', "default_ttl", {"pages": 5.0}),
+    ("ENABLE_FOR", "0.5", "enable_for", 0.5),
+    ("ENABLE_FOR", "/news/*, /about", "enable_for", ("/news/*", "/about")),
+    ("AUDIT_RATE", "0.01", "audit_rate", 0.01),
+    ("FLAGS", "shared=false,coalescing=true", "flags", {"shared": False, "coalescing": True}),
 ]
 
 
@@ -412,7 +434,7 @@ def test_derived() -> None:
         admin_tokens={"ops": "87654321"},
     )
     assert config.max_memory_bytes == 1_572_864
-    assert config.tokens == {"admin": ("12345678", ("read", "purge")), "ops": ("87654321", ("read", "purge"))}
+    assert config.tokens == {"admin": ("12345678", SCOPES), "ops": ("87654321", SCOPES)}
     assert Config().tokens == {}
     assert Config(default_ttl=7).ttl_of("blocks") == 7.0
     assert [Config(default_ttl={"blocks": 7}).ttl_of(name) for name in ("blocks", "pages")] == [7.0, 300.0]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cms_cache_mw.cache import Cache
     from cms_cache_mw.core.message import Fields, Request
 
-Scope: TypeAlias = Literal["nobody", "read", "purge"]
+Scope: TypeAlias = Literal["nobody", "read", "purge", "switch"]
 """What a token has to allow; `nobody` needs none."""
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from cms_cache_mw.admin import history, observing, openapi, purging
+from cms_cache_mw.admin import observing, openapi, purging, switching
 from cms_cache_mw.admin.endpoint import Endpoint, Nothing, Problem
 from cms_cache_mw.purges import Purge
+from cms_cache_mw.switches import SwitchOrder
 
 if TYPE_CHECKING:
     from cms_cache_mw.admin.endpoint import Call
@@ -31,18 +32,19 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         "GET",
-        "/purges",
-        "read",
-        history.purges,
-        history.PurgesAsked,
-        {200: (history.Purges, "application/jsonl"), 503: Problem},
-    ),
-    Endpoint(
-        "GET",
         "/purges/{epoch}/{seq}",
         "read",
         purging.standing,
         purging.Numbered,
         {200: Purge, 202: Purge, 404: Problem, 503: Problem},
+    ),
+    Endpoint("GET", "/switches", "read", switching.switches, answers={200: switching.SwitchPositions}),
+    Endpoint(
+        "POST",
+        "/switches",
+        "switch",
+        switching.switch,
+        SwitchOrder,
+        {200: switching.SwitchPositions, 202: switching.SwitchPositions, 503: Problem},
     ),
 )

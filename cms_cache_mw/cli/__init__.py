@@ -13,8 +13,9 @@ def main() -> None:
     try:
         from cms_cache_mw.cli.commands import commands  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        if error.name not in NEEDED:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in NEEDED:
             raise
-        sys.stderr.write(f"cms-cache needs {error.name}: pip install 'cms_cache_mw[cli]'\n")
+        sys.stderr.write(f"cms-cache needs {missing}: pip install 'cms_cache_mw[cli]'\n")
         sys.exit(2)
     commands(prog_name="cms-cache")

@@ -61,10 +61,10 @@ class Call:
         """Say something that is no part of the answer."""
         self.err.print(plain(text, "yellow"), soft_wrap=True)
 
-    def end(self, ending: Ending) -> None:
+    def end(self, code: int) -> None:
         """End with a code other than 0 after the answer was printed."""
-        if ending:
-            sys.exit(ending)
+        if code:
+            sys.exit(code)
 
     def fail(self, error: CommandError) -> NoReturn:
         """Say what was wrong and end."""

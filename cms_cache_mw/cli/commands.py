@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import click
 
+from cms_cache_mw.cli.completion import completion
+from cms_cache_mw.cli.demo import demo
+from cms_cache_mw.cli.doctor import doctor
 from cms_cache_mw.cli.purge import purge
+from cms_cache_mw.cli.purges import purges
 from cms_cache_mw.cli.stats import stats
+from cms_cache_mw.cli.warm import warm
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -19,5 +24,5 @@ def commands() -> None:
     """
 
 
-for _each in (purge, stats):
+for _each in (purge, purges, warm, stats, doctor, demo, completion):
     commands.add_command(_each)

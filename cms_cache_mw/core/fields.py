@@ -48,6 +48,11 @@ def mentions(fields: Fields, names: frozenset[bytes]) -> bool:
     return not names.isdisjoint(map(_NAME, fields))
 
 
+def is_token(text: bytes) -> bool:
+    """Whether it could be a field's name (RFC 9110 §5.6.2)."""
+    return _TOKEN.fullmatch(text) is not None
+
+
 def elements(value: bytes) -> list[bytes]:
     """The members of a list field without surrounding whitespace; empty ones are dropped (RFC 9110 §5.6.1.2).
 

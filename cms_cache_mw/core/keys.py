@@ -39,13 +39,24 @@ KEYED_FIELDS: Final = frozenset(
             "hx-request",
         ),
         *("x-pjax", "x-inertia", "turbo-frame"),
+        # What else asks for a part of a page, or for the same page as data.
+        *("hx-target", "hx-boosted", "hx-history-restore-request", "x-pjax-container", "x-inertia-partial-data"),
+        *("x-inertia-partial-component", "x-up-target", "x-up-mode", "x-fragment", "x-alpine-request", "x-livewire"),
+        *("rsc", "next-router-state-tree", "next-router-prefetch", "next-router-segment-prefetch", "next-url"),
+        *("next-action", "x-nextjs-data", "x-component", "x-splitter"),
+        # What else a proxy or a framework says about the URL.
+        *("x-forwarded-protocol", "x-forwarded-base", "x-forwarded-context", "x-forwarded-request-uri"),
+        *("x-url-scheme", "x-scheme", "x-script-name", "x-original-uri", "x-original-path", "x-original-proto"),
+        *("x-envoy-original-path", "x-replaced-path", "x-proxy-url", "x-request-uri", "x-waws-unencoded-url"),
+        # Repeated in Access-Control-Allow-Origin by what forgets to vary by it.
+        "origin",
     )
 )
 """Fields that frameworks build links from or answer with part of a page for, often without saying so in Vary."""
 
 _NOTABLE: Final = KEYED_FIELDS | {b"host", b"cookie", b"forwarded"}
+_FORWARDED: Final = frozenset({b"host", b"proto"})
 _HOST = re.compile(rb"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?\Z")
-_FORWARDED = re.compile(rb"(?:\A|[;,])[ \t]*((?:host|proto)[ \t]*=[^;,]*)", re.IGNORECASE)
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})?")
 _PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 _UNRESERVED: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
@@ -120,6 +131,24 @@ def shown_path(request: Request) -> str:
 def shown_query(query: bytes) -> str:
     """A query as URL tags spell it: as it is, but for bytes that no URL has, which are percent-encoded."""
     return quote(query, safe=_PRINTABLE)
+
+
+def forwarded(value: bytes) -> bytes:
+    """What a Forwarded field says of host and proto (RFC 7239 §5): all of it that the key has and that a shared render sees."""
+    hops = (
+        b";".join(part for part in hop.split(b";") if part.partition(b"=")[0].strip().lower() in _FORWARDED)
+        for hop in value.split(b",")
+    )
+    return b",".join(filter(None, hops))
+
+
+def seen(fields: Fields) -> Fields:
+    """The fields as a render may see them whose result others get: less what the key leaves out and frameworks go by.
+
+    Many take `X_Forwarded_Host` for `X-Forwarded-Host`, which is how it would get past the key.
+    """
+    shown = ((name, forwarded(value) if name == b"forwarded" else value) for name, value in fields if b"_" not in name)
+    return tuple(field for field in shown if field != (b"forwarded", b""))
 
 
 class Keys:
@@ -213,8 +242,8 @@ def _told_apart(notable: Iterable[Field], jar: Jar) -> Key:
     found: list[bytes] = []
     for name, value in notable:
         if name == b"forwarded":
-            for part in _FORWARDED.findall(value):
-                found += (name, part)
+            if told := forwarded(value):
+                found += (name, told)
         elif name in KEYED_FIELDS:
             found += (name, value)
     for pair in jar.keyed:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from cms_cache_mw.core.coding import OWN_TAG
 from cms_cache_mw.core.fields import Directives, directives, mentions, seconds
+from cms_cache_mw.core.keys import seen
 from cms_cache_mw.core.message import without
+from cms_cache_mw.core.rules import IDENTITIES
 from cms_cache_mw.core.status import Reason
 from cms_cache_mw.core.storing import FAILING, Freshen, Store, describes, freshen, settle
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from cms_cache_mw.core.message import Fields, Head, Request
     from cms_cache_mw.core.rules import Rules
 
-_GUARDS: Final = {
+_GUARDS: Final = dict.fromkeys(IDENTITIES, Reason.AUTHORIZATION) | {
     b"authorization": Reason.AUTHORIZATION,
     b"proxy-authorization": Reason.AUTHORIZATION,
     b"x-api-key": Reason.API_KEY,
@@ -131,7 +133,7 @@ def before(
     reason = _unfit(asked, entry, now)
     if reason is None:
         return Serve(entry, Reason.HIT)
-    if reason is Reason.EXPIRED and (answer := _stale(asked, entry, now)):
+    if reason is Reason.EXPIRED and (answer := _stale(asked, entry, rules, now)):
         return answer
     if b"only-if-cached" in asked:
         return Refuse(reason)
@@ -166,14 +168,16 @@ def _unfit(asked: Directives, entry: Entry, now: float) -> Reason | None:
     return None
 
 
-def _stale(asked: Directives, entry: Entry, now: float) -> Serve | None:
+def _stale(asked: Directives, entry: Entry, rules: Rules, now: float) -> Serve | None:
     """The entry past its lifetime, where the response or the request allows that (RFC 5861 §3, RFC 9111 §5.2.1.2)."""
     age, freshness = entry.age(now), entry.freshness
     if b"max-stale" in asked and not freshness.strict:
         most = None if None in asked[b"max-stale"] else seconds(asked, b"max-stale")
         if most is None or age <= freshness.lifetime + most:
             return Serve(entry, Reason.STALE)
-    if b"max-age" in asked or b"min-fresh" in asked or age >= freshness.lifetime + freshness.while_revalidate:
+    if not rules.while_revalidate or b"max-age" in asked or b"min-fresh" in asked:
+        return None
+    if age >= freshness.lifetime + freshness.while_revalidate:
         return None
     return Serve(entry, Reason.STALE, refresh=True)
 
@@ -200,9 +204,13 @@ def validators(entry: Entry) -> Fields:
 
 
 def to_fetch(request: Request, rules: Rules) -> Request:
-    """The request as the application sees it on a miss: a whole response is wanted, encoded by nobody if the cache does that."""
+    """The request as the application sees it on a miss: nothing that others would not get the answer for.
+
+    A whole response is wanted, encoded by nobody if the cache does that.
+    """
     unwanted = frozenset() if rules.forward_conditions else _CONDITIONS
-    return request.without(unwanted | {b"accept-encoding"} if rules.store_identity else unwanted)
+    fields = without(request.fields, unwanted | {b"accept-encoding"} if rules.store_identity else unwanted)
+    return replace(request, fields=seen(fields))
 
 
 def to_validate(request: Request, entry: Entry, rules: Rules) -> Request:
@@ -273,7 +281,7 @@ def failed(request: Request, entry: Entry, rules: Rules, now: float) -> Fallback
 
 def _stands_in(request: Request, entry: Entry, rules: Rules, now: float, window: float) -> bool:
     asked = client_directives(request, rules)
-    if _unfit(asked, entry, now) in {Reason.MUST_VALIDATE, Reason.REQUEST}:
+    if not rules.stand_in or _unfit(asked, entry, now) in {Reason.MUST_VALIDATE, Reason.REQUEST}:
         return False
     if not entry.freshness.strict:
         window = max(window, seconds(asked, b"stale-if-error") or 0)

@@ -7,6 +7,37 @@ from typing import Final, Literal
 
 CREDENTIALS: Final = frozenset({b"authorization", b"proxy-authorization", b"x-api-key"})
 """Request fields that say who is asking."""
+IDENTITIES: Final = frozenset(
+    name.encode()
+    for name in (
+        *(
+            "api-key",
+            "x-auth-token",
+            "x-access-token",
+            "x-authorization",
+            "remote-user",
+            "remote-email",
+            "remote-groups",
+        ),
+        *("x-remote-user", "x-authenticated-user", "x-authenticated-userid", "x-webauth-user", "x-vouch-user"),
+        *("x-forwarded-user", "x-forwarded-email", "x-forwarded-preferred-username", "x-forwarded-groups"),
+        *("x-forwarded-access-token", "x-auth-request-user", "x-auth-request-email", "x-auth-request-access-token"),
+        *("x-amzn-oidc-identity", "x-amzn-oidc-data", "x-amzn-oidc-accesstoken", "x-goog-iap-jwt-assertion"),
+        *("x-goog-authenticated-user-email", "x-goog-authenticated-user-id", "cf-access-jwt-assertion"),
+        *("cf-access-authenticated-user-email", "x-ms-client-principal", "x-ms-client-principal-id"),
+        *("x-ms-client-principal-name", "x-ms-token-aad-access-token", "x-ms-token-aad-id-token"),
+        *("x-pomerium-jwt-assertion", "x-authentik-username", "x-authentik-jwt", "tailscale-user-login"),
+        *(
+            "x-ssl-client-cert",
+            "x-ssl-client-dn",
+            "x-ssl-client-s-dn",
+            "ssl-client-cert",
+            "x-client-cert",
+            "x-client-dn",
+        ),
+    )
+)
+"""Request fields by which proxies that sign visitors in tell the application who they are."""
 PRECONDITIONS: Final = frozenset({b"if-match", b"if-unmodified-since"})
 """Conditions that only the origin can evaluate (RFC 9111 §4.3.2)."""
 OVERRIDES: Final = frozenset({b"x-http-method-override", b"x-http-method", b"x-method-override"})
@@ -39,7 +70,7 @@ class Rules:
     """Seconds of freshness for an answer without any, where `heuristics` is off."""
     default_types: frozenset[bytes] = PAGES
     """Media types of the 200 answers that `default_ttl` is for."""
-    bypass: frozenset[bytes] = CREDENTIALS | PRECONDITIONS | OVERRIDES | {b"upgrade"}
+    bypass: frozenset[bytes] = CREDENTIALS | IDENTITIES | PRECONDITIONS | OVERRIDES | {b"upgrade"}
     """Request fields whose presence alone keeps a request away from the cache."""
     store_statuses: frozenset[int] = frozenset({200})
     """Statuses that may be stored; where `any_status` is set, this is not asked."""
@@ -51,6 +82,8 @@ class Rules:
     """The longest implicit lifetime of a status other than 200, in seconds."""
     heuristics: bool = False
     """A tenth of the time since Last-Modified (RFC 9111 §4.2.2) instead of `default_ttl`."""
+    wary: bool = True
+    """Whether no-store, private and no-cache count wherever they stand in Cache-Control, also where it cannot be parsed."""
     set_cookie: bool = False
     """Whether an answer with Set-Cookie and explicit shared freshness is stored."""
     client_directives: bool = False
@@ -73,6 +106,10 @@ class Rules:
     """Seconds past freshness that an entry may stand in for an application that is gone, without a directive."""
     stale_on_error: bool = True
     """Whether an answer of 500, 502, 503 or 504 counts as gone; otherwise only where stale-if-error says so (RFC 5861 §4)."""
+    while_revalidate: bool = True
+    """Whether a page past its freshness is served while one render replaces it, where its directives allow that."""
+    stand_in: bool = True
+    """Whether a page past its freshness may stand in for an application that fails."""
     strict_s_maxage: bool = False
     """Whether s-maxage forbids also the stale serving that a stale- directive beside it asks for (RFC 9111 §5.2.2.10)."""
     store_identity: bool = True
@@ -97,6 +134,7 @@ RFC = Rules(
     strict_s_maxage=True,
     any_status=True,
     heuristics=True,
+    wary=False,
     set_cookie=True,
     client_directives=True,
     literal_cookies=True,

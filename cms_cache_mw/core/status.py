@@ -95,10 +95,14 @@ class Reason(StrEnum):
     PRIVATE = "private", "", "the response said private"
     NO_CACHE = "no-cache", "", "the response said no-cache"
     PRAGMA = "pragma", "", "the response said Pragma: no-cache and had no Cache-Control"
-    SET_COOKIE = "set-cookie", "", "the response sets a cookie"
+    SET_COOKIE = "set-cookie", "", "the response sets a cookie, or clears what the visitor's browser keeps"
     AUTHORIZED = "authorized", "", "the request carried credentials and the response does not allow sharing"
     ANONYMOUS = "anonymous", "", "it was rendered for a request with an anonymous-class cookie"
-    VARY_STAR = "vary-star", "", "the response varies by more than the request says (Vary: *)"
+    VARY_STAR = (
+        "vary-star",
+        "",
+        "the response varies by more than the request says (Vary: *), or by what cannot be read",
+    )
     VARY_USER_AGENT = "vary-user-agent", "", "the response varies by User-Agent"
     ENCODED = "encoded", "", "the response has a Content-Encoding and does not vary by Accept-Encoding"
     STREAM = "stream", "", "event streams are not stored"
@@ -108,7 +112,7 @@ class Reason(StrEnum):
     TAGS = "tags", "", "the tags were too many or unreadable, so no purge could have reached the entry"
     STALE_PART = "stale-part", "", "a part of the page was used stale, so the page is not kept"
     LATE_VARY = "late-vary", "", "a part rendered after the head was sent varies by a field that the head does not name"
-    TOO_LARGE = "too-large", "", "the body is larger than max_body_bytes"
+    TOO_LARGE = "too-large", "", "the body is larger than max_body_bytes, or the head than 64 KiB"
     INCOMPLETE = "incomplete", "", "the body ended early"
     COLLECTING = "collecting", "", "copies being collected had used up their share of the memory"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -9,7 +10,7 @@ from cms_cache_mw.core import vary
 from cms_cache_mw.core.conditional import opaque
 from cms_cache_mw.core.dates import format_date
 from cms_cache_mw.core.entry import Freshness
-from cms_cache_mw.core.fields import HOP_BY_HOP, connection_named, delta, directives
+from cms_cache_mw.core.fields import HOP_BY_HOP, connection_named, delta, directives, elements
 from cms_cache_mw.core.freshness import (
     UNDERSTOOD,
     Control,
@@ -42,6 +43,13 @@ _OF_THE_BODY: Final = frozenset(
     }
 )
 """Fields that describe the stored bytes: a 304 has none to describe (RFC 9111 §3.2)."""
+
+
+_OF_THE_VISITOR: Final = frozenset({b"set-cookie", b"set-cookie2", b"clear-site-data"})
+"""Fields that change what one visitor's browser keeps."""
+_FORBIDDING: Final = re.compile(rb"(?<![\w-])(?:(no-store)|(private)|no-cache)(?![\w-])", re.IGNORECASE)
+MAX_HEAD_BYTES: Final = 65_536
+"""A larger head is forwarded and not stored: no client takes it, and each hit would send it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,20 +108,26 @@ def _refusal(request: Request, head: Head, rules: Rules, rule: Control, *, expli
     if reason := _directive_refusal(request, head, rules, rule):
         return reason
     names = {name for name, _ in head.fields}
-    if b"set-cookie" in names and not (rules.set_cookie and explicit):
+    if names & _OF_THE_VISITOR and not (rules.set_cookie and explicit):
         return Reason.SET_COOKIE
     if rules.store_identity and b"content-encoding" in names and not _varies_by_encoding(head):
         return Reason.ENCODED
     if (head.value(b"content-type") or b"").strip(b" \t").lower().startswith(b"text/event-stream"):
         return Reason.STREAM
     length = delta((head.value(b"content-length") or b"").strip(b" \t"))
-    if length is not None and length > rules.max_body_bytes:
+    if (length is not None and length > rules.max_body_bytes) or _size(head, rules) > MAX_HEAD_BYTES:
         return Reason.TOO_LARGE
     return None
 
 
+def _size(head: Head, rules: Rules) -> int:
+    """Bytes of the head less its tags, which have limits of their own."""
+    return sum(len(name) + len(value) for name, value in head.fields if name not in rules.tag_headers)
+
+
 def _varies_by_encoding(head: Head) -> bool:
-    return b"accept-encoding" in (head.value(b"vary") or b"").lower() or b"*" in (head.value(b"vary") or b"")
+    named = {member.lower() for line in head.lines(b"vary") for member in elements(line)}
+    return not named.isdisjoint({b"accept-encoding", b"*"})
 
 
 def _status_refusal(head: Head, rules: Rules, rule: Control) -> Reason | None:
@@ -136,6 +150,8 @@ def _directive_refusal(request: Request, head: Head, rules: Rules, rule: Control
         return Reason.NO_STORE
     if rule.says(b"private"):
         return Reason.PRIVATE
+    if rules.wary and not rule.targeted and (said := _FORBIDDING.search(b",".join(head.lines(b"cache-control")))):
+        return Reason.NO_STORE if said[1] else Reason.PRIVATE if said[2] else Reason.NO_CACHE
     if rule.says(b"no-cache") and not rules.keep_validated:
         return Reason.NO_CACHE
     if not rule.targeted and not head.lines(b"cache-control") and b"no-cache" in directives(head.lines(b"pragma")):

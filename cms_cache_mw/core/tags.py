@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MAX_TAGS: Final = 512
 MAX_TAG_LENGTH: Final = 256
+MAX_TAGS_BYTES: Final = 2 * MAX_TAGS * (MAX_TAG_LENGTH + 2)
+"""What is longer is not even read: as many tags as there may be, in two headers."""
 MAX_PREFIX_DEPTH: Final = 8
 """Path ancestors an entry is tagged with; `/a/b/` has depth 2."""
 
@@ -37,10 +39,17 @@ class TagError(ValueError):
     """A tag that nothing could ever be purged by; the message says which and why."""
 
 
-@lru_cache(maxsize=16_384)
 def _print(kind: str, text: str) -> int:
+    # A visitor's URL may be long: what is remembered has to stay small.
+    return _known(kind, text) if len(text) <= MAX_TAG_LENGTH else _hashed(kind, text)
+
+
+def _hashed(kind: str, text: str) -> int:
     digest = blake3(f"{kind}\0{text}".encode("utf-8", "surrogateescape")).digest(8)
     return int.from_bytes(digest, "big")
+
+
+_known = lru_cache(maxsize=16_384)(_hashed)
 
 
 def tag_print(tag: str) -> int:
@@ -120,6 +129,9 @@ def spelled(text: str) -> str:
 def read_tags(fields: Fields, names: Collection[bytes]) -> tuple[str, ...]:
     """The explicit tags of a response head, each once, in order; `TagError` where one is unreadable or there are too many."""
     found: dict[str, None] = {}
+    size = sum(len(value) for name, value in fields if name in names)
+    if size > MAX_TAGS_BYTES:
+        raise TagError(f"{size} bytes of tags: a response may have {MAX_TAGS} tags")
     for name, value in fields:
         if name not in names:
             continue

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from cms_cache_mw.core.fields import elements
+from cms_cache_mw.core.fields import elements, is_token
 
 if TYPE_CHECKING:
     from cms_cache_mw.core.entry import Variant
@@ -17,15 +17,17 @@ if TYPE_CHECKING:
 _WORDED: Final = frozenset({b"cookie", b"user-agent", b"referer", b"authorization"})
 """Fields that are no lists: a comma in them is text."""
 _THOUSAND: Final = 1000
+MAX_NAMES: Final = 32
+"""Request fields that a response may vary by: each is compared for each visitor."""
 
 
 def names(head: Head, rules: Rules) -> tuple[bytes, ...] | None:
-    """The request fields that the response depends on, sorted, in lower case; `None` where it says `*` anywhere.
+    """The request fields that the response depends on, sorted, in lower case; `None` where they cannot be told.
 
-    Left out is what is settled before a variant is looked up: the cookie classes, and the coding where the cache encodes.
+    That is where it says `*` anywhere, names what can be no field, or names too many. Left out is what is settled before a variant is looked up: the cookie classes, and the coding where the cache encodes.
     """
     found = {member.lower() for line in head.lines(b"vary") for member in elements(line)}
-    if b"*" in found:
+    if b"*" in found or len(found) > MAX_NAMES or not all(map(is_token, found)):
         return None
     if not rules.literal_cookies:
         found.discard(b"cookie")

@@ -12,7 +12,6 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Final
 
-from cms_cache_mw.purge import ledger
 from cms_cache_mw.purge.lease import longest
 from cms_cache_mw.purge.link import EpochError, LinkError
 from cms_cache_mw.purge.ticket import Unrecorded
@@ -22,7 +21,6 @@ from cms_cache_mw.stores.ticker import boottime
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from cms_cache_mw.purge.ledger import Motive
     from cms_cache_mw.purge.link import Connect, Link
     from cms_cache_mw.purge.ticket import Ticket
     from cms_cache_mw.purge.wire import Kind, Recorded
@@ -55,17 +53,11 @@ class Barrier:
         self._closed = False
 
     def purge(
-        self,
-        prints: Iterable[int],
-        *,
-        kind: Kind = "hard",
-        grace: float = 0.0,
-        names: Iterable[str] = (),
-        motive: Motive | None = None,
+        self, prints: Iterable[int], *, kind: Kind = "hard", grace: float = 0.0, names: Iterable[str] = ()
     ) -> Ticket:
-        """Begin a purge; the ticket's futures tell when it is recorded and when it is done. `names` and `motive` are for the log."""
+        """Begin a purge; the ticket's futures tell when it is recorded and when it is done. `names` are for the log."""
         with self._work:
-            ticket = self._unrecorded.add(prints, kind, grace, names, self._now(), motive=motive)
+            ticket = self._unrecorded.add(prints, kind, grace, names, self._now())
             if self._closed:
                 ticket.trouble = "this process has stopped purging"
             else:
@@ -138,13 +130,13 @@ class Barrier:
     def _recorded(self, ticket: Ticket) -> Recorded:
         """Record a purge, in a new epoch if need be."""
         link = self._link("recorder")
-        prints, line = packed(ticket.prints), ledger.begun(ticket)
+        prints = packed(ticket.prints)
         try:
-            return link.purge(prints, kind=ticket.kind, grace=ticket.grace, line=line)
+            return link.purge(prints, kind=ticket.kind, grace=ticket.grace)
         except EpochError:
             link.join(0, 0, b"", self._lease)
         try:
-            return link.purge(prints, kind=ticket.kind, grace=ticket.grace, line=line)
+            return link.purge(prints, kind=ticket.kind, grace=ticket.grace)
         except EpochError as error:
             raise LinkError("the purge clock's epoch keeps changing") from error
 
@@ -159,7 +151,6 @@ class Barrier:
             ticket.recorded.set_result(True)
         if alone := recorded.settled and recorded.low >= recorded.seq:
             ticket.finish(now)
-            self._report("recorder", [ticket])
         with self._work:
             self._recording = None
             if not alone:
@@ -207,7 +198,6 @@ class Barrier:
             for ticket in tickets:
                 ticket.trouble = ""
                 ticket.waiting_for = tuple(worker.decode("latin-1") for worker, at in behind if at < ticket.seq)
-                ticket.slow.update(ticket.waiting_for)
             return
         epoch, low = found
         self._finish([ticket for ticket in tickets if ticket.epoch == epoch and ticket.seq <= low])
@@ -234,17 +224,6 @@ class Barrier:
         for ticket in tickets:
             ticket.evicted = evicted
             ticket.finish(now)
-        self._report("watcher", tickets)
-
-    def _report(self, name: str, tickets: list[Ticket]) -> None:
-        """Put into the log that purges are done; nobody waits for that, and it is not tried twice."""
-        try:
-            for ticket in tickets:
-                if ticket.kind != "noop":
-                    self._link(name).report(ledger.named(ticket.epoch, ticket.seq), ledger.ended(ticket))
-        except LinkError as error:
-            log.debug("not in the purge log: %s", error)
-            self._drop_link(name)
 
     def _repeat(self, tickets: list[Ticket]) -> None:
         """Record purges again: their record went with their epoch.

@@ -8,13 +8,11 @@ lease is used; a position is acknowledged after it is applied.
 from __future__ import annotations
 
 import logging
-import os
 import random
 import secrets
 import threading
 import time
 from contextlib import closing
-from socket import gethostname
 from typing import TYPE_CHECKING, Final
 
 from cms_cache_mw.purge.clock import Clock, State
@@ -44,17 +42,13 @@ QUIET: Final = 60.0
 """Seconds without a purge after which one worker tries whether purges get through."""
 
 
-def worker_name() -> str:
-    """This process, for people: `HOST:PID`."""
-    return f"{gethostname()[:64]}:{os.getpid()}"
-
-
 class Follower:
     """Keeps one worker's clock. `reset` is called, on the follower's thread, when what the worker holds became worthless.
 
     After the last proof of being up to date the worker may serve for `lease` seconds, and for `unsure` seconds more where a
     site prefers that to rendering. `tend` is called after each exchange with Redis that succeeded, `quiet`
-    about once a minute by one of the workers, when nothing was purged.
+    about once a minute by one of the workers, when nothing was purged. `learn` is called three times in each lease, and
+    between a purge of nothing and its acknowledgement.
     While `breaker` is open the thread also asks, in place of the visitors, whether the shared store answers again.
     """
 
@@ -67,14 +61,14 @@ class Follower:
         unsure: float = 0.0,
         reset: Callable[[], None],
         tend: Callable[[], None] = lambda: None,
+        learn: Callable[[Link], None] = lambda _: None,
         quiet: Callable[[], None] | None = None,
         breaker: Breaker | None = None,
         now: Callable[[], float] = boottime,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.clock = clock
-        self.worker = f"{worker_name()}:{secrets.token_hex(8)}".encode()
-        """Its name in the registry, for people and unlike any other's, also after a fork."""
+        self.worker = secrets.token_hex(16).encode()
         self.leased: Future[bool] = promise()
         """Done once the first lease is held."""
         self.trouble = ""
@@ -83,7 +77,8 @@ class Follower:
         """Purges that Redis had recorded at the last renewal and that are still to be applied."""
         self._connect, self._poll, self._lease = connect, lease / 3, lease + unsure
         self._reset, self._quiet, self._breaker, self._now, self._wall = reset, quiet, breaker, now, wall
-        self._tend = tend
+        self._tend, self._learn = tend, learn
+        self._learn_at = 0.0
         self._lag = 0.0
         self._entered = False
         self._known_since = 0.0
@@ -152,6 +147,7 @@ class Follower:
             self._mind_clocks()
             if not self._entered:
                 self._enter(link)
+            self._listen(link)
             up_to_date = self._renew(link)
             self._note_lease()
             self._probe(link)
@@ -179,6 +175,12 @@ class Follower:
         records, floor = link.purged(self.clock.capacity)
         self._start_over(State(joined.epoch, joined.seq, joined.tip, floor=max(floor, joined.floor), hard=records))
         self._known_since, self._entered = since, True
+
+    def _listen(self, link: Link) -> None:
+        """Learn what else is to be known, before the position is acknowledged: a purge of nothing announces it."""
+        if self._now() >= self._learn_at:
+            self._learn_at = self._now() + self._poll
+            self._learn(link)
 
     def _renew(self, link: Link) -> bool:
         """Acknowledge, ask for a lease and apply what is new; false where another renewal has to follow at once."""
@@ -216,6 +218,8 @@ class Follower:
         if entries:
             self.clock.apply(entries, self._now())
             self._quiet_at = self._next_quiet()
+            if any(entry.kind == "noop" for entry in entries):
+                self._learn_at = 0.0
 
     @property
     def _registered(self) -> float:

@@ -6,12 +6,13 @@ run all the same, and every one of them can be run again.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from cms_cache_mw.purge.ledger import LINES
+from cms_cache_mw.purge.checkup import Checkup, checked
+from cms_cache_mw.purge.shelf import switch_call, switches_key
 from cms_cache_mw.purge.survey import Survey, surveyed
 from cms_cache_mw.purge.wire import (
     PRINT_BYTES,
@@ -67,15 +68,6 @@ def _names(namespace: str) -> list[str]:
     return [f"{{{namespace}}}:clock:{part}" for part in parts]
 
 
-def _ledger(namespace: str) -> str:
-    return f"{{{namespace}}}:purges"
-
-
-def _alone(name: str) -> str:
-    """A script that has nothing to do with the clock."""
-    return (files("cms_cache_mw.purge") / "scripts" / f"{name}.lua").read_text()
-
-
 @cache
 def _script(name: str) -> str:
     folder = files("cms_cache_mw.purge") / "scripts"
@@ -91,21 +83,6 @@ def check_call(
     `known` is the position and the tip of the worker that asks.
     """
     return _script("check"), _names(namespace), [f"{epoch:016x}", *known, base, prints]
-
-
-def registry_call(namespace: str, most: int) -> tuple[str, list[str], list[str | bytes | int]]:
-    """Script, keys and arguments that ask who follows the clock, for `most` of them."""
-    return _script("registry"), _names(namespace), [most]
-
-
-def lines_call(namespace: str, most: int) -> tuple[str, list[str], list[str | bytes | int]]:
-    """Script, keys and arguments that read the newest lines of the purge log."""
-    return _alone("lines"), [_ledger(namespace)], [most]
-
-
-def report_call(namespace: str, purge: str, line: bytes) -> tuple[str, list[str], list[str | bytes | int]]:
-    """Script, keys and arguments that add a line to the purge log."""
-    return _alone("report"), [_ledger(namespace)], [LINES, purge, line]
 
 
 def standing_call(namespace: str, seq: int) -> tuple[str, list[str], list[str | bytes | int]]:
@@ -132,7 +109,8 @@ class Link:
         self._errors = _errors()
         self._closed = False
         self._mode, self._replicas = identity, replicas
-        self._keys, self._ledger = _names(namespace), _ledger(namespace)
+        self._keys = _names(namespace)
+        self._namespace = namespace
         with self._guarded():
             self.client: Redis = blocking(
                 url, self._keys[0], timeout=timeout + (CONFIRMING if replicas else 0), connect_timeout=connect_timeout
@@ -173,20 +151,12 @@ class Link:
                 raise ValueError("the purge log holds entries of another epoch")
             return Leased(entries) if found[0] == b"LEASE" else More(entries, found[1] - entries[-1].seq)
 
-    def purge(self, prints: bytes, *, kind: Kind, grace: float = 0.0, line: bytes = b"") -> Recorded:
-        """Record a purge of packed fingerprints in the epoch in force, and have it confirmed by the replicas asked for.
-
-        `line` is what the log for people says of it.
-        """
+    def purge(self, prints: bytes, *, kind: Kind, grace: float = 0.0) -> Recorded:
+        """Record a purge of packed fingerprints in the epoch in force, and have it confirmed by the replicas asked for."""
         with self._guarded():
-            arguments = (self._mode, nonce(), kind, _ms(grace), MAX_RECORDS, MAX_LOG, prints, LINES, line)
+            arguments = (self._mode, nonce(), kind, _ms(grace), MAX_RECORDS, MAX_LOG, prints)
             found = self._confirmed(*arguments) if self._replicas else self._run("purge", *arguments)
             return Recorded(int(found[1], 16), found[2], found[3], bool(found[4]), found[5] / 1000)
-
-    def report(self, purge: str, line: bytes) -> None:
-        """Add a line about a purge to the log for people."""
-        with self._guarded():
-            self.client.xadd(self._ledger, {"p": purge, "r": line}, maxlen=LINES, approximate=True)
 
     def evict(self, epoch: int, seq: int) -> list[bytes]:
         """Unregister the workers whose lease must have ended before purge `seq`; gives their names."""
@@ -230,10 +200,28 @@ class Link:
             found: Any = self.client.zrangebyscore(self._acks, "-inf", f"({seq}", withscores=True)
             return [(worker, int(position)) for worker, position in found]
 
+    def switches(self) -> bytes | None:
+        """The switches as they are stored: nothing where there are none, and no bytes where Redis refuses to tell."""
+        found: Any = b""
+        with self._guarded(), self._bearing_refusals():
+            found = self.client.get(switches_key(self._namespace))
+        return None if found is None else bytes(found)
+
+    def restore_switches(self, known: bytes | None, wanted: bytes) -> None:
+        """Write the switches in place of what is known to be there; a refusal is borne."""
+        with self._guarded(), self._bearing_refusals():
+            script, keys, arguments = switch_call(self._namespace, known or b"", wanted)
+            self.client.eval(script, len(keys), *keys, *arguments)
+
     def survey(self) -> Survey:
         """What the server is like, as far as it matters for purges."""
         with self._guarded():
             return surveyed(self.client)
+
+    def checkup(self, wall: Callable[[], float]) -> Checkup:
+        """What the server is like to somebody who examines a deployment; `wall` gives our time of day."""
+        with self._guarded():
+            return checked(self.client, self._meta, self._acks, wall)
 
     def ping(self) -> None:
         """Ask whether Redis answers."""
@@ -261,7 +249,7 @@ class Link:
         return newest[:most]
 
     def _run(self, name: str, *arguments: str | bytes | int) -> Any:  # noqa: ANN401 - what a script answers
-        found = self._scripts[name](keys=[*self._keys, self._ledger], args=arguments)
+        found = self._scripts[name](keys=self._keys, args=arguments)
         if found[0] == b"EPOCH":
             raise EpochError
         return found
@@ -270,7 +258,7 @@ class Link:
         """Purge, then WAIT on the same connection, which is what WAIT looks at."""
         script = self._scripts["purge"]
         pipeline = self.client.pipeline(transaction=False)
-        script(keys=[*self._keys, self._ledger], args=arguments, client=pipeline)
+        script(keys=self._keys, args=arguments, client=pipeline)
         pipeline.wait(self._replicas, _ms(CONFIRMING))
         found, confirmed = pipeline.execute()
         if found[0] == b"EPOCH":
@@ -283,6 +271,14 @@ class Link:
     def _read(self, key: str, after: int, block: float) -> list[Row]:
         found: Any = self.client.xread({key: f"{after}-0"}, block=max(1, _ms(block)), count=BATCH)
         return found[0][1] if found else []
+
+    @contextmanager
+    def _bearing_refusals(self) -> Iterator[None]:
+        """What Redis answers no to costs nobody the lease."""
+        from redis.exceptions import ResponseError  # noqa: PLC0415
+
+        with suppress(ResponseError):
+            yield
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:

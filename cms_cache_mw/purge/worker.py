@@ -9,15 +9,14 @@ import atexit
 import os
 import sys
 import threading
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Literal
 
 from cms_cache_mw.purge.barrier import Barrier
 from cms_cache_mw.purge.clock import Clock
-from cms_cache_mw.purge.follower import Follower, worker_name
-from cms_cache_mw.purge.ledger import LINES, rows
-from cms_cache_mw.purge.link import Link, check_call, lines_call, registry_call, report_call, standing_call
+from cms_cache_mw.purge.follower import Follower
+from cms_cache_mw.purge.link import Link, check_call, standing_call
 from cms_cache_mw.purge.local import LocalBarrier
-from cms_cache_mw.purge.registry import MAX_WORKERS, registry
+from cms_cache_mw.purge.shelf import switch_call, switches_key
 from cms_cache_mw.purge.wire import packed
 from cms_cache_mw.stores.ticker import boottime
 
@@ -26,16 +25,11 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from cms_cache_mw.core.entry import Entry
-    from cms_cache_mw.purge.ledger import Motive, Row
     from cms_cache_mw.purge.link import Identity
-    from cms_cache_mw.purge.registry import Registry
     from cms_cache_mw.purge.ticket import Ticket
     from cms_cache_mw.purge.wire import Kind
     from cms_cache_mw.stores.guard import Breaker
     from cms_cache_mw.stores.shared import Shared
-
-ASKING: Final = 1.0
-"""Seconds that somebody who asks about the cache, not a visitor, waits for Redis."""
 
 
 class Worker:
@@ -44,7 +38,7 @@ class Worker:
     `lease` is how long it may serve from its cache after its last proof of being up to date, `unsure_max` how much longer
     where Redis is away: all purges wait for both together if a worker falls silent. `wait_replicas` replicas have to confirm
     a purge. `settle` is how far behind the application's database replicas may be. `reset` is called when all that memory
-    holds became worthless, `tend` on the follower's thread after each exchange with Redis. Raises `RuntimeError` where threads cannot run beside the application.
+    holds became worthless, `tend` on the follower's thread after each exchange with Redis, `learn` before a purge of nothing is acknowledged. Raises `RuntimeError` where threads cannot run beside the application.
     """
 
     def __init__(
@@ -60,6 +54,7 @@ class Worker:
         wait_replicas: int = 0,
         reset: Callable[[], None],
         tend: Callable[[], None] = lambda: None,
+        learn: Callable[[Link], None] = lambda _: None,
         breaker: Breaker,
         now: Callable[[], float] = boottime,
     ) -> None:
@@ -74,7 +69,7 @@ class Worker:
         self._stopped = self._minded = False
         self._url, self._namespace, self._identity, self._replicas = url, namespace, identity, wait_replicas
         self._everything, self._unsure, self._reset, self._breaker = everything, unsure_max, reset, breaker
-        self._tend, self._now = tend, now
+        self._tend, self._learn, self._now = tend, learn, now
         if url:
             _need_threads()
         else:
@@ -94,6 +89,7 @@ class Worker:
                     unsure=self._unsure,
                     reset=self._reset,
                     tend=self._tend,
+                    learn=self._learn,
                     quiet=self._try_purging,
                     breaker=self._breaker,
                     now=self._now,
@@ -101,15 +97,9 @@ class Worker:
                 self.follower.start()
 
     def purge(
-        self,
-        prints: Iterable[int],
-        *,
-        kind: Kind = "hard",
-        grace: float = 0.0,
-        names: Iterable[str] = (),
-        motive: Motive | None = None,
+        self, prints: Iterable[int], *, kind: Kind = "hard", grace: float = 0.0, names: Iterable[str] = ()
     ) -> Ticket:
-        """Begin a purge; the ticket tells when it is recorded and when it is done. `names` and `motive` are for the log."""
+        """Begin a purge; the ticket tells when it is recorded and when it is done. `names` are for the log."""
         with self._lock:
             if self._barrier is None:
                 self._mind_the_end()
@@ -119,12 +109,7 @@ class Worker:
             barrier = self._barrier
             if self._stopped:
                 barrier.close()
-        return barrier.purge(prints, kind=kind, grace=grace, names=names, motive=motive)
-
-    @property
-    def name(self) -> str:
-        """What it is called in the registry, and in the purge log."""
-        return self.follower.worker.decode() if self.follower else worker_name()
+        return barrier.purge(prints, kind=kind, grace=grace, names=names)
 
     @property
     def unrecorded(self) -> int:
@@ -152,26 +137,14 @@ class Worker:
         settled = bool(found[2])
         return settled and int(found[3]) >= seq, settled, tuple(name.decode() for name in found[4] if name[:1] != b"@")
 
-    async def registry(self, shared: Shared) -> Registry:
-        """Who follows the clock; raises `StoreError` where Redis does not tell."""
-        script, keys, arguments = registry_call(self._namespace, MAX_WORKERS - 1)
-        return registry(await shared.run(script, keys, arguments, ASKING))
+    async def switched(self, shared: Shared, known: bytes | None, wanted: bytes) -> bool:
+        """Write the switches in place of what is known to be there; false where that is something else by now."""
+        script, keys, arguments = switch_call(self._namespace, known or b"", wanted)
+        return bool(await shared.run(script, keys, arguments))
 
-    async def lines(self, shared: Shared | None, most: int = LINES) -> list[Row]:
-        """The newest lines of the purge log; raises `StoreError` where Redis does not tell."""
-        if isinstance(self._barrier, LocalBarrier):
-            return list(self._barrier.lines)
-        if shared is None:
-            return []
-        script, keys, arguments = lines_call(self._namespace, most)
-        return rows(await shared.run(script, keys, arguments, ASKING))
-
-    async def report(self, shared: Shared | None, purge: str, line: bytes) -> None:
-        """Add a line to the purge log; raises `StoreError` where Redis does not take it."""
-        if isinstance(self._barrier, LocalBarrier):
-            self._barrier.report(purge, line)
-        elif shared is not None:
-            await shared.run(*report_call(self._namespace, purge, line))
+    async def switches(self, shared: Shared) -> bytes | None:
+        """The switches as they are stored."""
+        return await shared.get(switches_key(self._namespace))
 
     def link(self, timeout: float) -> Link:
         """A connection of its own to the purge clock, for one thread."""

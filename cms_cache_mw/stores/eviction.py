@@ -1,10 +1,8 @@
-"""Who has to go when room is needed. A policy knows keys and sizes, and returns its victims; the store deletes them."""
+"""Who has to go when room is needed. A policy knows keys, sizes and counts of uses, and returns its victims; the store deletes them."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from contextlib import suppress
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -12,15 +10,27 @@ if TYPE_CHECKING:
 K = TypeVar("K", bound="Hashable")
 
 
+class Held(Protocol):
+    """What a policy sees of what is held."""
+
+    hits: int
+    """How often it was used; it only grows."""
+
+
 class Policy(Protocol[K]):
     """Chooses victims. `touch` may be called by many threads at once, the rest under the store's lock."""
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the order of uses counts, so that each is told by `touch`; other policies look at `hits` when room is needed."""
+        ...
 
     def touch(self, key: K) -> None:
         """Note a use; an unknown key is nothing."""
         ...
 
-    def add(self, key: K, size: int) -> None:
-        """Note a key that came, or that came again with another size."""
+    def add(self, key: K, held: Held, size: int) -> None:
+        """Note a key that came; one that is known has got other contents, which is a use."""
         ...
 
     def resize(self, key: K, size: int) -> None:
@@ -28,52 +38,13 @@ class Policy(Protocol[K]):
         ...
 
     def remove(self, key: K) -> None:
-        """Forget a key that went for another reason."""
+        """Note that a key went for another reason."""
         ...
 
     def victims(self, room: int) -> list[K]:
-        """The keys to delete, forgotten here already, until `room` bytes are free."""
+        """The keys to delete, no longer known here, until `room` bytes are free."""
         ...
 
     def clear(self) -> None:
         """Forget everything."""
         ...
-
-
-class LRU(Generic[K]):
-    """Least recently used first."""
-
-    def __init__(self) -> None:
-        self._sizes: OrderedDict[K, int] = OrderedDict()
-
-    def touch(self, key: K) -> None:
-        """Note a use."""
-        # Another thread may have removed it meanwhile.
-        with suppress(KeyError):
-            self._sizes.move_to_end(key)
-
-    def add(self, key: K, size: int) -> None:
-        """Note a key as the most recent one."""
-        self._sizes[key] = size
-        self._sizes.move_to_end(key)
-
-    def resize(self, key: K, size: int) -> None:
-        """Note another size."""
-        self._sizes[key] = size
-
-    def remove(self, key: K) -> None:
-        """Forget a key."""
-        self._sizes.pop(key, None)
-
-    def victims(self, room: int) -> list[K]:
-        """The least recently used keys whose sizes add up to `room` bytes."""
-        found: list[K] = []
-        while room > 0 and self._sizes:
-            key, size = self._sizes.popitem(last=False)
-            found.append(key)
-            room -= size
-        return found
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self._sizes.clear()

@@ -10,8 +10,11 @@ from dataclasses import dataclass, field
 from sys import getsizeof
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from cms_cache_mw.stores.expiry import Expiry
+from cms_cache_mw.stores.ticker import boottime
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from cms_cache_mw.core.entry import Entry, Key, Variant
     from cms_cache_mw.stores.eviction import Policy
@@ -22,8 +25,8 @@ PAIR: Final = 56 + 2 * OBJECT
 """A tuple of two byte strings, without their text."""
 INTEGER: Final = 36 + 8
 """A 64-bit fingerprint and the reference to it."""
-BOOKKEEPING: Final = 900
-"""An `Entry` with its freshness, numbers and containers, its places in the dict and in the policy."""
+BOOKKEEPING: Final = 1_300
+"""An `Entry` with its freshness, numbers and containers, its places in the dict, in the policy and among what is to lapse."""
 
 Place: TypeAlias = "tuple[Key, Variant]"
 
@@ -93,12 +96,15 @@ class Memory:
         max_items: int,
         max_variants: int = 32,
         family: Callable[[Key], Key | None] = lambda _: None,
+        now: Callable[[], float] = boottime,
     ) -> None:
         self.budget, self.max_items, self.max_variants = budget, max_items, max_variants
         self.bytes = 0
         self.items = 0
         self.evictions = 0
-        self._policy = policy
+        """Entries that had to go, those that had lapsed included."""
+        self._policy, self._ordered, self._now = policy, policy.ordered, now
+        self._expiry = Expiry(self._at)
         self._slots: dict[Key, Entry | Variants] = {}
         self._family = family
         self._families: dict[Key, dict[Key, None]] = {}
@@ -110,8 +116,9 @@ class Memory:
         return self._slots.get(key)
 
     def touch(self, key: Key, entry: Entry) -> None:
-        """Note that an entry was used."""
-        self._policy.touch((key, entry.variant))
+        """Note that an entry was used, where the order of uses counts; the uses themselves are counted in `entry.hits`."""
+        if self._ordered:
+            self._policy.touch((key, entry.variant))
 
     def put(self, key: Key, entry: Entry, names: tuple[bytes, ...] = ()) -> bool:
         """Hold an entry, in place of the one it replaces; `names` are the request fields it varies by.
@@ -123,24 +130,15 @@ class Memory:
             if size > self.budget.max_bytes:
                 self._drop_slot(key)
                 return False
-            slot = self._slots.get(key)
-            if names:
-                if not isinstance(slot, Variants) or slot.names != names:
-                    self._drop_slot(key)
-                    slot = self._slots[key] = Variants(names)
-                self._drop_variant(key, slot, entry.variant)
-                while len(slot.entries) >= self.max_variants:
-                    self._drop_variant(key, slot, _least_used(slot))
-                slot.entries[entry.variant] = entry
-            else:
-                self._drop_slot(key)
-                self._slots[key] = entry
+            self._place(key, entry, names)
             self._gather(key)
             # Not before: it may be the very entry that was replaced, and was charged with another size.
             entry.size = size
             self.bytes += size
             self.items += 1
-            self._policy.add((key, entry.variant), size)
+            place = (key, entry.variant)
+            self._policy.add(place, entry, size)
+            self._expiry.note(place, entry, self.items, self._places)
             self._trim()
         return True
 
@@ -177,6 +175,7 @@ class Memory:
         with self._lock:
             self._slots, self._families = {}, {}
             self._policy.clear()
+            self._expiry.clear()
             self.bytes = self.items = 0
 
     def entries(self) -> list[tuple[Key, Entry]]:
@@ -190,19 +189,58 @@ class Memory:
         return found
 
     def evict(self, room: int) -> bool:
-        """Evict about `room` bytes; false where there is nothing to evict. The lock is held."""
-        victims = self._policy.victims(room)
-        for key, variant in victims:
-            slot = self._slots[key]
-            if isinstance(slot, Variants):
-                self._forget(slot.entries.pop(variant))
-                if not slot.entries:
-                    self._leave(key)
-            else:
-                self._forget(slot)
+        """Evict about `room` bytes, what has lapsed first; false where there is nothing to evict. The lock is held."""
+        before = self.evictions
+        for place, entry in self._expiry.lapsed(self._now()):
+            room -= entry.size
+            self._policy.remove(place)
+            self._evict(place)
+            if room <= 0:
+                return True
+        for place in self._policy.victims(room):
+            self._evict(place)
+        return self.evictions > before
+
+    def _evict(self, place: Place) -> None:
+        key, variant = place
+        slot = self._slots[key]
+        if isinstance(slot, Variants):
+            self._forget(slot.entries.pop(variant))
+            if not slot.entries:
                 self._leave(key)
-            self.evictions += 1
-        return bool(victims)
+        else:
+            self._forget(slot)
+            self._leave(key)
+        self.evictions += 1
+
+    def _at(self, place: Place) -> Entry | None:
+        """The entry at a place."""
+        slot = self._slots.get(place[0])
+        if isinstance(slot, Variants):
+            return slot.entries.get(place[1])
+        return slot if slot and not place[1] else None
+
+    def _places(self) -> Iterator[Place]:
+        return ((key, entry.variant) for key, entry in self.entries())
+
+    def _place(self, key: Key, entry: Entry, names: tuple[bytes, ...]) -> None:
+        """Put an entry where it belongs, in place of the one that is there, whose uses the policy goes on to count."""
+        slot = self._slots.get(key)
+        if not names:
+            if isinstance(slot, Variants):
+                self._drop_slot(key)
+            elif slot:
+                self._forget(slot)
+            self._slots[key] = entry
+            return
+        if not isinstance(slot, Variants) or slot.names != names:
+            self._drop_slot(key)
+            slot = self._slots[key] = Variants(names)
+        if replaced := slot.entries.pop(entry.variant, None):
+            self._forget(replaced)
+        while len(slot.entries) >= self.max_variants:
+            self._drop_variant(key, slot, _least_used(slot))
+        slot.entries[entry.variant] = entry
 
     def _trim(self) -> None:
         while self.items > self.max_items and self.evict(1):
@@ -243,10 +281,8 @@ class Memory:
             self._policy.remove((key, ()))
 
     def _drop_variant(self, key: Key, slot: Variants, variant: Variant) -> None:
-        entry = slot.entries.pop(variant, None)
-        if entry:
-            self._forget(entry)
-            self._policy.remove((key, variant))
+        self._forget(slot.entries.pop(variant))
+        self._policy.remove((key, variant))
 
     def _forget(self, entry: Entry) -> None:
         self.bytes -= entry.size

@@ -27,11 +27,10 @@ class Shared:
     """The second level. Every call raises `StoreError` in trouble and nothing else, and none is made while the breaker is open."""
 
     def __init__(self, breaker: Breaker) -> None:
-        from redis.exceptions import RedisError, ResponseError  # noqa: PLC0415
+        from redis.exceptions import ResponseError  # noqa: PLC0415
 
         self._breaker = breaker
         self._refusal = ResponseError
-        self._errors: tuple[type[Exception], ...] = (RedisError, OSError, TimeoutError)
 
     @property
     def closed(self) -> bool:
@@ -77,7 +76,8 @@ class Shared:
             # Out of memory, read only, a value of another type: it answers, and the next command may do.
             self._breaker.succeeded()
             raise StoreError(f"{type(error).__name__}: {error}") from error
-        except self._errors as error:
+        except Exception as error:
+            # Anything can come of a reply that is none; and a connection reset while it was idle is uvloop's RuntimeError.
             self._breaker.failed(error)
             raise StoreError(f"{type(error).__name__}: {error}") from error
         self._breaker.succeeded()
@@ -89,8 +89,6 @@ class LoopShared(Shared):
 
     def __init__(self, url: str, breaker: Breaker, *, timeout: float = TIMEOUT) -> None:
         super().__init__(breaker)
-        # A connection that was reset while it was idle: uvloop's transport says so with this one.
-        self._errors = (*self._errors, RuntimeError)
         self._client = pooled(url, timeout=timeout, connect_timeout=timeout, connections=CONNECTIONS)
         self._asked: set[asyncio.Task[object]] = set()
         self._loop = asyncio.get_running_loop()

@@ -21,8 +21,9 @@ TOKENS: dict[str, Any] = {
     "ops": "token-of-ops",
     "desk": ("token-of-desk", ("read",)),
     "hook": ("token-of-hook", ("purge",)),
+    "duty": ("token-of-duty", ("switch",)),
 }
-OPS, DESK, HOOK = (f"Authorization: Bearer token-of-{name}" for name in TOKENS)
+OPS, DESK, HOOK, DUTY = (f"Authorization: Bearer token-of-{name}" for name in TOKENS)
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_rows_are_told_apart() -> None:
 @pytest.mark.parametrize("endpoint", [row for row in ENDPOINTS if row.scope != "nobody"], ids=of)
 async def test_scopes(visitor: Visitor, endpoint: Endpoint) -> None:
     """A token opens what its scopes allow; anything else is 403, which says what it lacks."""
-    may, may_not = (DESK, HOOK) if endpoint.scope == "read" else (HOOK, DESK)
+    may, may_not = {"read": (DESK, HOOK), "purge": (HOOK, DESK), "switch": (DUTY, HOOK)}[endpoint.scope]
     refused = await visitor.ask(path_of(endpoint), may_not, method=endpoint.method, body=b"{}")
     assert (refused.status, refused.json()["field"]) == (403, "Authorization")
     assert f"this needs {endpoint.scope}" in refused.json()["error"]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from cms_cache_mw.core.entry import Entry, Freshness
 from cms_cache_mw.purge.worker import Worker
-from cms_cache_mw.stores.eviction import LRU
 from cms_cache_mw.stores.guard import Breaker
+from cms_cache_mw.stores.lru import LRU
 from cms_cache_mw.stores.memory import Budget, Memory
 from cms_cache_mw.stores.ticker import boottime
 from tests.bench.figure import Figure, interleaved, percentile

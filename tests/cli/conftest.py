@@ -23,12 +23,12 @@ def valkey() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def site(valkey: Server) -> Iterator[Site]:
-    """A site in two workers: not to be stopped."""
-    with Site(valkey, workers=2, options={"LEASE_SECONDS": "1"}) as site:
+    """A site in two workers: to be paused, not to be stopped."""
+    with Site(valkey, workers=2, options={"LEASE_SECONDS": "3"}) as site:
         yield site
 
 
 @pytest.fixture
 def shell(site: Site, valkey: Server) -> Shell:
     """Somebody who asks the first worker."""
-    return Shell(site.workers[0].url, CMS_CACHE_REDIS_URL=valkey.url, CMS_CACHE_LEASE_SECONDS="1")
+    return Shell(site.workers[0].url, CMS_CACHE_REDIS_URL=valkey.url)

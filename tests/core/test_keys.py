@@ -19,9 +19,11 @@ from cms_cache_mw.core.keys import (
     Refused,
     decoded,
     family,
+    forwarded,
     hostname,
     key_digest,
     normal_path,
+    seen,
     shown_path,
     shown_query,
 )
@@ -80,6 +82,42 @@ WRITTEN_IN_THE_DOCS = [
     "X-PJAX",
     "X-Inertia",
     "Turbo-Frame",
+    "HX-Target",
+    "HX-Boosted",
+    "HX-History-Restore-Request",
+    "X-PJAX-Container",
+    "X-Inertia-Partial-Data",
+    "X-Inertia-Partial-Component",
+    "X-Up-Target",
+    "X-Up-Mode",
+    "X-Fragment",
+    "X-Alpine-Request",
+    "X-Livewire",
+    "RSC",
+    "Next-Router-State-Tree",
+    "Next-Router-Prefetch",
+    "Next-Router-Segment-Prefetch",
+    "Next-Url",
+    "Next-Action",
+    "X-Nextjs-Data",
+    "X-Component",
+    "X-Splitter",
+    "X-Forwarded-Protocol",
+    "X-Forwarded-Base",
+    "X-Forwarded-Context",
+    "X-Forwarded-Request-Uri",
+    "X-Url-Scheme",
+    "X-Scheme",
+    "X-Script-Name",
+    "X-Original-Uri",
+    "X-Original-Path",
+    "X-Original-Proto",
+    "X-Envoy-Original-Path",
+    "X-Replaced-Path",
+    "X-Proxy-Url",
+    "X-Request-Uri",
+    "X-Waws-Unencoded-Url",
+    "Origin",
 ]
 
 
@@ -544,3 +582,26 @@ def test_equal_keys_see_equal_requests(
         )
 
     assert seen(one) == seen(other)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (b"for=192.0.2.1", b""),
+        (b"for=1;host=a;proto=https", b"host=a;proto=https"),
+        (b"for=1, for=2;HOST = a", b"HOST = a"),
+        (b"host=a, host=b", b"host=a, host=b"),
+        (b"for=1;\x0bhost=a", b"\x0bhost=a"),
+        (b'host="a,b";by=c', b'host="a'),
+    ],
+)
+def test_forwarded(value: bytes, told: bytes) -> None:
+    """Of Forwarded the key has host and proto, and that is what a render that is shared sees of it."""
+    assert forwarded(value) == told
+    assert seen(((b"forwarded", value),)) == (((b"forwarded", told),) if told else ())
+
+
+def test_fields_that_resemble_others() -> None:
+    """A name with an underscore, which frameworks take for one with a hyphen, is not seen by what is shared."""
+    given_ = fields("X_Forwarded_Host: a", "X-Own: 1", "x-forwarded_host: b")
+    assert seen(given_) == fields("X-Own: 1")

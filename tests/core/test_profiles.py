@@ -26,7 +26,7 @@ from cms_cache_mw.core.policy import (
 )
 from cms_cache_mw.core.rules import CMS, RFC, Rules
 from cms_cache_mw.core.status import Reason
-from cms_cache_mw.core.storing import Freshen, Store
+from cms_cache_mw.core.storing import Freshen, Store, settle
 from tests.core.messages import BORN, WALL, at, fields, head, request, stored
 
 Lines: TypeAlias = list[str]
@@ -260,3 +260,27 @@ def test_a_heads_way_through_a_stale_entry() -> None:
     assert before(asked, entry, CMS, BORN) == Serve(entry, Reason.HIT)
     assert before(asked, entry, CMS, BORN + 61) == Revalidate(entry, Reason.EXPIRED)
     assert before(asked, None, CMS, BORN) == Bypass(Reason.HEAD)
+
+
+WARY = [
+    ("public;private", Reason.PRIVATE),
+    ("public PRIVATE", Reason.PRIVATE),
+    ('max-age=60, "no-store"', Reason.NO_STORE),
+    ("public; no-cache", Reason.NO_CACHE),
+]
+
+
+@pytest.mark.parametrize(("value", "reason"), WARY)
+def test_forbidding_words_count_wherever_they_stand(value: str, reason: Reason) -> None:
+    """`cms` heeds no-store, private and no-cache where Cache-Control cannot be parsed; `rfc` goes by the grammar."""
+    answer = head(f"Cache-Control: {value}", "Content-Type: text/html", "CDN-Cache-Control:")
+    refused = settle(request(), answer, CMS, WALL, 0.0, tagged=True)
+    assert refused is reason
+    assert settle(request(), answer, RFC, WALL, 0.0, tagged=True) is not reason
+
+
+@pytest.mark.parametrize("line", ["Set-Cookie2: a=1", 'Clear-Site-Data: "*"', "X-Long: " + "a" * 65_536])
+def test_heads_that_are_not_for_everybody(line: str) -> None:
+    """What changes a visitor's browser, and a head that no client takes, is not stored."""
+    answer = head("Cache-Control: max-age=60", line)
+    assert settle(request(), answer, CMS, WALL, 0.0, tagged=True) in {Reason.SET_COOKIE, Reason.TOO_LARGE}

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cms_cache_mw.core import tags
 from cms_cache_mw.core.tags import (
     MAX_PREFIX_DEPTH,
     MAX_TAG_LENGTH,
@@ -273,3 +274,17 @@ def test_long_texts_stay_apart() -> None:
 def test_broken_text_is_spelled() -> None:
     """Half a surrogate pair, which no encoding has, is no reason to fail."""
     assert read_tag(spelled("\ud800")) != read_tag(spelled("\ud801"))
+
+
+def test_more_tags_than_are_read() -> None:
+    """Headers longer than all tags there may be are refused unread, whatever is in them."""
+    line = "Cache-Tag: " + ",".join(["a"] * 200_000)
+    with pytest.raises(TagError, match="bytes of tags"):
+        read_tags(fields(line), HEADERS)
+
+
+def test_long_texts_are_not_remembered() -> None:
+    """A fingerprint of a visitor's long URL costs no memory, and is the same each time."""
+    before = tags._known.cache_info().currsize
+    assert url_print("a", "/" + "x" * 60_000) == url_print("a", "/" + "x" * 60_000)
+    assert tags._known.cache_info().currsize == before

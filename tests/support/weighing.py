@@ -1,4 +1,4 @@
-"""A process that holds pages and says what they are charged with and what they took: `weighing.py TAGS BODY`.
+"""A process that holds pages and says what they are charged with and what they took: `weighing.py POLICY TAGS BODY`.
 
 In a process of its own, because what others have freed is used again and does not count as allocated.
 """
@@ -10,13 +10,14 @@ import json
 import sys
 import tracemalloc
 
+from cms_cache_mw.assembly import POLICIES
 from cms_cache_mw.core.codec import decode, encode
 from cms_cache_mw.core.entry import Entry, Freshness
 from cms_cache_mw.core.tags import implicit_prints, tagging
-from cms_cache_mw.stores.eviction import LRU
 from cms_cache_mw.stores.memory import Budget, Memory
 
 PAGES = 150
+"""Pages that are held; as many have come and gone before."""
 
 
 def written(number: int, tags: int, body: int) -> tuple[str, bytes]:
@@ -47,10 +48,10 @@ def written(number: int, tags: int, body: int) -> tuple[str, bytes]:
     return path, encode(made, bytes(16), now=6.0, wall=0.0)
 
 
-def charge_and_cost(tags: int, body: int) -> tuple[int, int]:
+def charge_and_cost(policy: str, tags: int, body: int) -> tuple[int, int]:
     """What the pages are charged with, and what the interpreter allocated for them, in bytes."""
-    store = Memory(LRU(), Budget(10**9), max_items=10**6)
-    pages = [written(number, tags, body) for number in range(PAGES)]
+    store = Memory(POLICIES[policy](), Budget(10**9), max_items=PAGES)
+    pages = [written(number, tags, body) for number in range(2 * PAGES)]
     # A full collection also empties the free lists, from which objects would come without being allocated.
     gc.collect()
     gc.disable()
@@ -67,4 +68,4 @@ def charge_and_cost(tags: int, body: int) -> tuple[int, int]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(charge_and_cost(int(sys.argv[1]), int(sys.argv[2]))))
+    sys.stdout.write(json.dumps(charge_and_cost(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))))
