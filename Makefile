@@ -20,7 +20,7 @@ demo: $(VENV)/.demo ## a real site behind the cache on 127.0.0.1:8000 (PORT=… 
 	@$(BIN)/python -m examples.newsroom.demo
 
 test: $(VENV)/.dev ## the whole test suite, on real Valkey and, where installed, Redis (ARGS="-k purge" for a part)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 chaos: $(VENV)/.dev ## the faults at full length, then ten minutes of random ones (SECONDS=… SEED=…: those alone, for so long, again)
 ifeq ($(SECONDS)$(SEED),)

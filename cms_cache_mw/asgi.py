@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from cms_cache_mw.admin.api import Admin
 from cms_cache_mw.cache import Cache
+from cms_cache_mw.collecting import current
 from cms_cache_mw.core.answer import Answer
 from cms_cache_mw.core.message import Request
 from cms_cache_mw.core.policy import relayed
+from cms_cache_mw.core.tags import TagError, read_tags
 from cms_cache_mw.engine import Stale
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from cms_cache_mw.collecting import Collector
     from cms_cache_mw.config import Config
+    from cms_cache_mw.core.message import Fields
     from cms_cache_mw.core.rules import Rules
     from cms_cache_mw.recorder import Recorder
 
@@ -37,6 +42,8 @@ class CacheMiddleware:
         if self._admin.wants(request):
             answer = await self._admin.answer(request, await _body(receive, self._admin.max_body_bytes))
             return await _send(answer, send)
+        if render := current():
+            return await self._part(render, scope, receive, send)
         self.cache.start()
         step = await self.cache.engine.step(request)
         if isinstance(step, Answer):
@@ -46,6 +53,19 @@ class CacheMiddleware:
                 self.cache.runtime.spawn(self._refresh(step.refresh, scope))
             return await _send(step.answer, send)
         return await self._render(step, scope, receive, send)
+
+    async def _part(self, render: Collector, scope: Scope, receive: Receive, send: Send) -> None:
+        """A request made by a render is part of it: it waits for nobody, who might be waiting for it, and its tags are the page's."""
+
+        async def noted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                try:
+                    render.note(read_tags(_fields(message), self.cache.engine.rules.tag_headers), inf)
+                except TagError as error:
+                    render.doubtful(str(error))
+            await send(message)
+
+        await self.app(scope, receive, noted)
 
     async def _render(self, recorder: Recorder, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the application answer through the recorder."""
@@ -164,8 +184,7 @@ class _Response:
     async def _start(self, message: Message) -> None:
         if message.get("trailers"):
             self._recorder.collector.doubtful("trailers follow, which may hold tags")
-        fields = tuple((bytes(name).lower(), bytes(value)) for name, value in message.get("headers", ()))
-        begun = self._recorder.begin(message["status"], fields)
+        begun = self._recorder.begin(message["status"], _fields(message))
         self._begun = True
         if isinstance(begun, Answer):
             self._instead = True
@@ -186,6 +205,10 @@ def _request(scope: Scope) -> Request:
         raw=raw is not None,
         client=client[0] if client else "",
     )
+
+
+def _fields(start: Message) -> Fields:
+    return tuple((bytes(name).lower(), bytes(value)) for name, value in start.get("headers", ()))
 
 
 def _asked(scope: Scope, recorder: Recorder) -> Scope:

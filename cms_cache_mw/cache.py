@@ -16,7 +16,7 @@ from cms_cache_mw.collecting import Collector, collecting, gather
 from cms_cache_mw.config import Config
 from cms_cache_mw.core.language import purged_with
 from cms_cache_mw.core.target import Target
-from cms_cache_mw.decorator import register, serving
+from cms_cache_mw.decorator import forget, register, serving
 from cms_cache_mw.hold import Hold
 from cms_cache_mw.preview import Preview, preview
 from cms_cache_mw.purges import Purge, carried_out, stands
@@ -220,12 +220,14 @@ class Cache(Changes):
 
     async def aclose(self) -> None:
         """Stop serving from the cache, leave the registry and give back threads and connections."""
+        forget(self.namespaces)
         self.worker.stop()
         await self.runtime.finish()
         await self.parts.second.close()
 
     def close(self) -> None:
         """Stop serving from the cache, leave the registry and end the threads; for synchronous callers and at exit."""
+        forget(self.namespaces)
         self.worker.stop()
         if running_loop() is None:
             drive(self.runtime.finish())

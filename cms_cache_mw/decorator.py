@@ -39,6 +39,11 @@ def register(namespaces: Namespaces) -> None:
     _alive.add(namespaces)
 
 
+def forget(namespaces: Namespaces) -> None:
+    """Undo it for a cache that is closed."""
+    _alive.discard(namespaces)
+
+
 def at_hand() -> Namespaces | None:
     """The cache for fragments here: that of the request, else the only one there is."""
     found = serving.get()

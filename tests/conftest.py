@@ -6,6 +6,8 @@ import asyncio
 import inspect
 import logging
 import os
+import shutil
+import tempfile
 import threading
 import time
 from itertools import count
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from cms_cache_mw import decorator, registry
 from cms_cache_mw.flight import Flights
 from tests.support.clock import Clock
 from tests.support.proxy import Proxy
@@ -31,10 +34,18 @@ _numbers = count(1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name our marker."""
+    """Name our marker, and part the processes that run the tests: caches without Redis in siblings of one folder warn each other."""
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        tempfile.tempdir = os.environ["TMPDIR"] = tempfile.mkdtemp()
     config.addinivalue_line(
         "markers", "logs(*patterns): warnings of cms_cache_mw that contain one of these are expected"
     )
+
+
+def pytest_unconfigure() -> None:
+    """Remove what `pytest_configure` made."""
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -101,6 +112,16 @@ class _Warnings(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.messages.append(record.getMessage())
+
+
+@pytest.fixture(autouse=True)
+def own_fragments(no_task_left: None) -> Iterator[None]:
+    """Keep from a test the fragments that others decorate and the caches that they have left to the garbage collector."""
+    before = dict(registry._renderers)
+    decorator._alive.clear()
+    yield
+    registry._renderers.clear()
+    registry._renderers.update(before)
 
 
 @pytest.fixture(autouse=True)

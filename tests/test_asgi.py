@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cms_cache_mw import CacheMiddleware, Config
+from cms_cache_mw import CacheMiddleware, Config, depends_on
 from tests.support.asgi import HTML, Page, Pages, Visitor, caching, fields
 from tests.support.site import TOKEN, Site
 
@@ -463,3 +463,45 @@ async def test_middleware_is_an_application(pages: Pages) -> None:
     assert site.cache.config == Config()
     assert (await Visitor(site).get("/a")).cache_status == MISS
     await site.cache.aclose()
+
+
+@pytest.mark.parametrize("bearable", [None, 1])
+async def test_request_inside_a_request(bearable: int | None) -> None:
+    """A render may ask its own site for a page, the same or another: it waits for nobody, and the tags are the page's."""
+    renders: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        renders.append(path)
+        depends_on(f"in:{path[1:]}")
+        await send({"type": "http.response.start", "status": 200, "headers": fields(HTML, f"Cache-Tag: of:{path[1:]}")})
+        if path == "/outer" and (b"x-part", b"1") not in scope["headers"]:
+            for inner in (await visitor.get("/outer", "X-Part: 1"), await visitor.get("/inner")):
+                await send({"type": "http.response.body", "body": inner.body, "more_body": True})
+        await send({"type": "http.response.body", "body": path.encode()})
+
+    async with caching(app, origin_concurrency=bearable) as site:
+        visitor = Visitor(site)
+        reply = await visitor.get("/outer")
+        assert (reply.body, reply.cache_status) == (b"/outer/inner/outer", MISS)
+        assert renders == ["/outer", "/outer", "/inner"]
+        for tag in ("of:inner", "in:inner", "of:outer"):
+            assert (await visitor.get("/outer")).cache_status.startswith("hit")
+            await site.cache.purge(tags=[tag])
+            assert (await visitor.get("/outer")).cache_status == "fwd=miss; stored; detail=purged"
+
+
+@pytest.mark.logs("served but not stored")
+async def test_part_whose_tags_cannot_be_told() -> None:
+    """A page is not stored where a part of it has tags that no purge could name."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        inner = scope["path"] == "/inner"
+        body = b"inner" if inner else (await visitor.get("/inner")).body
+        tag = "a" * 300 if inner else "b"
+        await send({"type": "http.response.start", "status": 200, "headers": fields(HTML, f"Cache-Tag: {tag}")})
+        await send({"type": "http.response.body", "body": body})
+
+    async with caching(app) as site:
+        visitor = Visitor(site)
+        assert (await visitor.get("/outer")).cache_status == "fwd=uri-miss; detail=tags"

@@ -109,9 +109,12 @@ class Follower:
         self.clock.revoke()
         if thread is None:
             return
-        if link := self._link:
-            link.close()
-        thread.join(timeout=self._poll + 2 * SLACK)
+        end = time.monotonic() + self._poll + 2 * SLACK
+        while thread.is_alive() and time.monotonic() < end:
+            # Not once: a read that was just about to begin makes a new connection, and would wait on it.
+            if link := self._link:
+                link.close()
+            thread.join(timeout=SLACK / 10)
         # A thread that is stuck might yet take a lease: then the next purge waits for its end instead.
         if not thread.is_alive() and self._entered:
             self._leave()

@@ -77,8 +77,10 @@ def pooled(url: str, *, timeout: float, connect_timeout: float, connections: int
         again = Retry(NoBackoff(), 1)
         return redis.RedisCluster(startup_nodes=nodes, require_full_coverage=False, retry=again, **known, **options)
     make: Any = redis.Sentinel
-    sentinel = make(list(topology.nodes), sentinel_kwargs=_of_sentinel(topology, options), **known, **options)
-    primary: Any = sentinel.master_for(topology.service, db=topology.database, retry=Retry(NoBackoff(), 0))
+    once = {"retry": Retry(NoBackoff(), 0)}
+    asked = _of_sentinel(topology, options) | once
+    sentinel = make(list(topology.nodes), sentinel_kwargs=asked, **known, **options)
+    primary: Any = sentinel.master_for(topology.service, db=topology.database, **once)
     found: AsyncRedis = primary
     return found
 
@@ -113,7 +115,7 @@ def _no_retry() -> dict[str, Any]:
 
 
 def _of_sentinel(topology: Topology, options: dict[str, Any]) -> dict[str, Any]:
-    """How the Sentinels themselves are asked: as briefly as the servers, under their own password."""
+    """How the Sentinels themselves are asked: as briefly as the servers, under their own password, and each once: there are others."""
     connect = options["socket_connect_timeout"]
     return options | {"socket_timeout": connect, "password": topology.sentinel_password}
 
@@ -124,7 +126,8 @@ def _sentinel(topology: Topology, options: dict[str, Any]) -> Redis:
     known: dict[str, Any] = {"username": topology.username, "password": topology.password}
     asked = {name: value for name, value in options.items() if name != "max_connections"}
     make: Any = Sentinel
-    sentinel = make(list(topology.nodes), sentinel_kwargs=_of_sentinel(topology, asked), **known, **options)
+    asked = _of_sentinel(topology, asked) | _no_retry()
+    sentinel = make(list(topology.nodes), sentinel_kwargs=asked, **known, **options)
     primary: Redis = sentinel.master_for(topology.service, db=topology.database, **_no_retry())
     return primary
 

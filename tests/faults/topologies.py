@@ -59,7 +59,7 @@ class SentinelStage(Stage):
         asked.sentinel_failover("site")
 
     def restore_servers(self) -> None:
-        """Start the servers and the Sentinel, and wait until it knows the replicas."""
+        """Start the servers and the Sentinel, and wait until it knows the replicas, and they all that the primary does."""
         if self._process:
             return
         servers = [self.server, *self.replicas]
@@ -73,7 +73,7 @@ class SentinelStage(Stage):
             "sentinel down-after-milliseconds site 1500\nsentinel failover-timeout site 4000\n"
         )
         self._process = Process([binary(KIND) or "", str(configuration), "--sentinel"], self._folder / "log")
-        until(self._knows, "the Sentinel knows the replicas", PATIENCE)
+        until(self._knows, "the Sentinel knows the replicas, which have caught up", PATIENCE)
 
     def close(self) -> None:
         """End all processes and remove what they left."""
@@ -91,7 +91,10 @@ class SentinelStage(Stage):
     def _knows(self) -> bool:
         asked: Any = self._sentinel
         try:
-            return len(asked.discover_slaves("site")) == len(self.replicas)
+            known = len(asked.discover_slaves("site")) == len(self.replicas)
+            clients = [self._clients[replica.port] for replica in self.replicas]
+            # A primary that is still copying itself to its replicas takes no writes yet.
+            return known and all(client.info("replication")["master_link_status"] == "up" for client in clients)
         except RedisError:
             return False
 

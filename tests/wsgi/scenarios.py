@@ -162,7 +162,7 @@ _ELSEWHERE: Final = {b"host", b"content-type", b"content-length"}
 _parts: Counter[str] = Counter()
 
 
-@fragment("{name}", ttl=60)
+@fragment("block:scenario:{name}", ttl=60)
 def part(name: str) -> str:
     """A fragment that counts how often it was rendered."""
     _parts[name] += 1

@@ -255,9 +255,9 @@ SCENARIOS = [
             Step(says="hit; ttl=60; detail=memory", shows=b"a1 part 1b1"),
             Step(says="fwd=miss; stored; detail=purged", shows=b"a2 part 1b2", purges=["set:1"]),
             Step(says="fwd=miss; stored; detail=purged", shows=b"a3 part 1b3", purges=["late:1"]),
-            Step(says="fwd=miss; stored; detail=purged", shows=b"a4 part 2b4", purges=["block:part"]),
+            Step(says="fwd=miss; stored; detail=purged", shows=b"a4 part 2b4", purges=["block:scenario:one"]),
         ],
-        Behaviour(chunks=(b"a%d", b"b%d"), tags=("set:1",), late_tag="late:1", part="block:part"),
+        Behaviour(chunks=(b"a%d", b"b%d"), tags=("set:1",), late_tag="late:1", part="one"),
     ),
     Scenario(
         "only what is stored",
