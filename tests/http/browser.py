@@ -114,6 +114,8 @@ class Browser:
         self._numbers = count(1)
         self._session: str | None = None
         self._exchanges: dict[str, Exchange] = {}
+        self._wired: set[str] = set()
+        """Requests whose fields are yet to be told."""
         self._shown = 0
         (page,) = [each for each in self._call("Target.getTargets")["targetInfos"] if each["type"] == "page"]
         attached = self._call("Target.attachToTarget", targetId=page["targetId"], flatten=True)
@@ -148,9 +150,11 @@ class Browser:
 
     def _while_it_loads(self, method: str, **parameters: object) -> list[Exchange]:
         self._exchanges.clear()
+        self._wired.clear()
         shown = self._shown
         self._call(method, **parameters)
-        while self._shown == shown:
+        # What was on the wire is told apart from the rest, and may be told after the page is shown.
+        while self._shown == shown or not self._wired <= {id_ for id_, each in self._exchanges.items() if each.status}:
             self._take(self._pipe.receive())
         return [exchange for exchange in self._exchanges.values() if exchange.status]
 
@@ -173,6 +177,8 @@ class Browser:
                 self._shown += 1
             case "Page.frameNavigated" if told.get("type") == "BackForwardCacheRestore":
                 self._shown += 1
+            case "Network.responseReceived" if told["hasExtraInfo"]:
+                self._wired.add(told["requestId"])
             case "Network.requestWillBeSentExtraInfo":
                 exchange = self._exchanges.setdefault(told["requestId"], Exchange())
                 exchange.asked = {name.lower(): value for name, value in told["headers"].items()}

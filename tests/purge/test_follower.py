@@ -362,8 +362,8 @@ class TestAnotherHistory:
 
         member = enlist(redis_url, lease=0.5, leased=False, tend=tend)
         member.worker.start()
-        until(lambda: not left and member.sure, "the lease is back")
-        assert member.resets == 2
+        until(lambda: member.resets >= 2 and member.sure, "it starts anew and the lease is back")
+        assert not left
         assert member.follower.running
 
 
@@ -538,7 +538,7 @@ class TestEnding:
         member = enlist(redis_url, lease=30.0)
         began = boottime()
         member.close()
-        assert boottime() - began < 3
+        assert boottime() - began < 8, "a third of the lease is what a read may take"
         assert not member.sure
         assert not member.follower.running
         assert redis.zscore(key("acks"), member.name) is None
