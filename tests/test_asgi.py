@@ -476,19 +476,19 @@ async def test_request_inside_a_request(bearable: int | None) -> None:
         depends_on(f"in:{path[1:]}")
         await send({"type": "http.response.start", "status": 200, "headers": fields(HTML, f"Cache-Tag: of:{path[1:]}")})
         if path == "/outer" and (b"x-part", b"1") not in scope["headers"]:
-            for inner in (await visitor.get("/outer", "X-Part: 1"), await visitor.get("/inner")):
+            for inner in (await asking.get("/outer", "X-Part: 1"), await asking.get("/inner")):
                 await send({"type": "http.response.body", "body": inner.body, "more_body": True})
         await send({"type": "http.response.body", "body": path.encode()})
 
     async with caching(app, origin_concurrency=bearable) as site:
-        visitor = Visitor(site)
-        reply = await visitor.get("/outer")
+        asking = Visitor(site)
+        reply = await asking.get("/outer")
         assert (reply.body, reply.cache_status) == (b"/outer/inner/outer", MISS)
         assert renders == ["/outer", "/outer", "/inner"]
         for tag in ("of:inner", "in:inner", "of:outer"):
-            assert (await visitor.get("/outer")).cache_status.startswith("hit")
+            assert (await asking.get("/outer")).cache_status.startswith("hit")
             await site.cache.purge(tags=[tag])
-            assert (await visitor.get("/outer")).cache_status == "fwd=miss; stored; detail=purged"
+            assert (await asking.get("/outer")).cache_status == "fwd=miss; stored; detail=purged"
 
 
 @pytest.mark.logs("served but not stored")
@@ -497,11 +497,11 @@ async def test_part_whose_tags_cannot_be_told() -> None:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         inner = scope["path"] == "/inner"
-        body = b"inner" if inner else (await visitor.get("/inner")).body
+        body = b"inner" if inner else (await asking.get("/inner")).body
         tag = "a" * 300 if inner else "b"
         await send({"type": "http.response.start", "status": 200, "headers": fields(HTML, f"Cache-Tag: {tag}")})
         await send({"type": "http.response.body", "body": body})
 
     async with caching(app) as site:
-        visitor = Visitor(site)
-        assert (await visitor.get("/outer")).cache_status == "fwd=uri-miss; detail=tags"
+        asking = Visitor(site)
+        assert (await asking.get("/outer")).cache_status == "fwd=uri-miss; detail=tags"
