@@ -10,6 +10,7 @@ from cms_cache_mw.cli.doctor import doctor
 from cms_cache_mw.cli.purge import purge
 from cms_cache_mw.cli.purges import purges
 from cms_cache_mw.cli.stats import stats
+from cms_cache_mw.cli.top import top
 from cms_cache_mw.cli.warm import warm
 
 
@@ -24,5 +25,5 @@ def commands() -> None:
     """
 
 
-for _each in (purge, purges, warm, stats, doctor, demo, completion):
+for _each in (purge, purges, warm, stats, top, doctor, demo, completion):
     commands.add_command(_each)

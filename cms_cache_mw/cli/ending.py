@@ -42,3 +42,10 @@ class CommandError(Exception):
     def as_json(self) -> dict[str, object]:
         """What `--json` prints."""
         return dict(self.found or {}) | {"field": self.field, "error": self.message}
+
+
+class SilenceError(CommandError):
+    """Nobody answered in time. Another worker behind the same address may."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Ending.UNREACHED, message)

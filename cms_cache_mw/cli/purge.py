@@ -9,17 +9,22 @@ import click
 
 from cms_cache_mw.cli.call import Call, command, table
 from cms_cache_mw.cli.direct import purged_directly
-from cms_cache_mw.cli.ending import CommandError, Ending
-from cms_cache_mw.cli.remote import PATIENCE
-from cms_cache_mw.cli.text import count, counted, duration, plain, share, size
+from cms_cache_mw.cli.ending import CommandError, Ending, SilenceError
+from cms_cache_mw.cli.text import count, counted, duration, plain, share, short, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from rich.console import RenderableType
 
+    from cms_cache_mw.cli.remote import Answered
+
 FIRST_WAIT_MS: Final = 300
 """What the site itself is asked to wait; after that we ask how far the purge has come."""
+RECORDING: Final = 4.0
+"""Seconds that a worker gets to record a purge; it gives up on Redis after two."""
+ASKING: Final = 1.0
+"""Seconds that it gets to say where one stands."""
 PAUSE: Final = 0.1
 LONGEST_WAIT: Final = 600.0
 _TARGETS: Final = ("tags", "urls", "prefixes", "site", "everything")
@@ -76,41 +81,45 @@ def _body(order: Mapping[str, Any]) -> dict[str, object]:
 def _purged(call: Call, body: dict[str, object], wait: float) -> dict[str, Any]:
     """What became of a purge, after up to `wait` seconds."""
     began = time.monotonic()
-    first = min(FIRST_WAIT_MS, round(wait * 1000))
-    status, found = call.server.post("/purge", body | {"wait_ms": first}, patience=PATIENCE)
-    if status == 409:  # noqa: PLR2004
-        raise CommandError(Ending.UNCONFIRMED, _guarded(found), field=str(found.get("field", "")), found=found)
-    if found.get("state") != "recorded":
-        return found
-    with call.err.status("") as line:
-        for waited, left in _turns(began, wait):
-            line.update(plain(_progress(found, waited)))
-            time.sleep(min(PAUSE, left))
+    with call.err.status("purging") as line:
+        status, found = _posted(call, body, began + wait)
+        if status == 409:  # noqa: PLR2004
+            raise CommandError(Ending.UNCONFIRMED, _guarded(found), field=str(found.get("field", "")), found=found)
+        while found.get("state") == "recorded" and (waited := time.monotonic() - began) < wait:
+            line.update(short(_progress(found, waited), call.err.width))
+            time.sleep(min(PAUSE, wait - waited))
             found = _standing(call, found) | {"waited_ms": (time.monotonic() - began) * 1000}
-            if found["state"] == "done":
-                break
     return found
 
 
-def _turns(began: float, wait: float) -> Iterator[tuple[float, float]]:
-    """Seconds waited and seconds left, as long as there are any."""
-    while (waited := time.monotonic() - began) < wait:
-        yield waited, wait - waited
+def _posted(call: Call, body: dict[str, object], until: float) -> Answered:
+    """The answer to a purge. Where a worker says nothing another one is asked: to purge twice does no harm."""
+    while True:
+        left = until - time.monotonic()
+        try:
+            first = max(0, min(FIRST_WAIT_MS, round(left * 1000)))
+            return call.server.post("/purge", body | {"wait_ms": first}, patience=RECORDING)
+        except SilenceError as error:
+            if time.monotonic() >= until:
+                said = (
+                    "; whether the purge is recorded is not known. To repeat it does no harm, and --direct asks Redis"
+                )
+                raise CommandError(Ending.UNREACHED, error.message + said) from None
 
 
 def _standing(call: Call, found: dict[str, Any]) -> dict[str, Any]:
     """Where a recorded purge stands now. Who does not tell proves nothing: it counts as not done."""
     try:
-        now = call.server.get(f"/purges/{found['epoch']}/{found['seq']}").found
+        now = call.server.get(f"/purges/{found['epoch']}/{found['seq']}", patience=ASKING).found
     except CommandError as error:
-        return found | {"detail": f"recorded, but where it stands is not known ({error.message})"}
+        return found | {"detail": f"where it stands is not known: {error.message}"}
     return {**found, **now, "evicted": now.get("evicted") or found.get("evicted", [])}
 
 
 def _progress(found: Mapping[str, Any], waited: float) -> str:
     waiting = found.get("waiting_for") or ()
     whom = f"waiting for {counted(len(waiting), 'worker')}" if waiting else "waiting"
-    return f"purge {found['seq']} is recorded; {whom}: {found.get('detail', '')} ({waited:.1f} s)"
+    return f"{waited:.1f} s: purge {found['seq']} is recorded, {whom} ({found.get('detail', '')})"
 
 
 def _guarded(found: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
-from cms_cache_mw.cli.ending import CommandError, Ending
+from cms_cache_mw.cli.ending import CommandError, Ending, SilenceError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,21 +46,21 @@ class Remote:
     token: str | None
     admin_path: str
 
-    def get(self, path: str, /, **query: object) -> Answered:
-        """The answer to a GET of an admin endpoint."""
+    def get(self, path: str, /, *, patience: float = PATIENCE, **query: object) -> Answered:
+        """The answer to a GET of an admin endpoint; what is empty is left out of the query."""
         given = {name: value for name, value in query.items() if value not in {None, ""}}
-        return self._asked("GET", f"{path}?{urlencode(given)}" if given else path)
+        return self._asked("GET", f"{path}?{urlencode(given)}" if given else path, patience=patience)
 
     def post(self, path: str, body: Mapping[str, object], *, patience: float = PATIENCE) -> Answered:
         """The answer to a POST of an admin endpoint, which may take `patience` seconds."""
-        return self._asked("POST", path, json.dumps(body).encode(), patience)
+        return self._asked("POST", path, json.dumps(body).encode(), patience=patience)
 
     def visit(self, target: str, fields: Mapping[str, str]) -> Page:
         """What a visitor gets who sends these fields."""
         status, found, body = self._exchange("GET", quote(target, safe="/%:@!$&'()*+,;=?~-._"), fields, None, PATIENCE)
         return Page(status, found, body)
 
-    def _asked(self, method: str, path: str, body: bytes | None = None, patience: float = PATIENCE) -> Answered:
+    def _asked(self, method: str, path: str, body: bytes | None = None, *, patience: float) -> Answered:
         fields = {"Accept": "application/json"}
         if self.token:
             fields["Authorization"] = f"Bearer {self.token}"
@@ -110,7 +110,7 @@ class Remote:
                     named[name.lower()] = value if before is None else f"{before}, {value}"
                 return answer.status, named, answer.read(LARGEST_ANSWER)
         except TimeoutError:
-            raise CommandError(Ending.UNREACHED, f"{self.server} did not answer within {patience:g} s") from None
+            raise SilenceError(f"{self.server} did not answer within {patience:g} s") from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise CommandError(Ending.UNREACHED, f"{self.server} cannot be reached: {_said(error)}") from None
 

@@ -20,6 +20,13 @@ def plain(value: object, style: str = "") -> Text:
     return Text(safe(value), style=style)
 
 
+def short(value: object, width: int) -> Text:
+    """The same in one line, cut where the terminal ends."""
+    text = Text(safe(value).replace("\n", " "))
+    text.truncate(width - 4, overflow="ellipsis")
+    return text
+
+
 def size(count: float) -> str:
     """A number of bytes: `12.4 KB`."""
     step = 0

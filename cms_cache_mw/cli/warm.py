@@ -9,7 +9,7 @@ import click
 
 from cms_cache_mw.cli.call import Call, command, table
 from cms_cache_mw.cli.ending import CommandError, Ending
-from cms_cache_mw.cli.text import counted, duration, plain
+from cms_cache_mw.cli.text import counted, duration, plain, short
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -49,7 +49,7 @@ def warm(call: Call, *, wait: float, **order: Any) -> None:  # noqa: ANN401 - wh
     until = time.monotonic() + wait
     with call.err.status("") as line:
         while found["state"] not in _OVER and time.monotonic() < until:
-            line.update(plain(_progress(found)))
+            line.update(short(_progress(found), call.err.width))
             time.sleep(PAUSE)
             found = call.server.get(f"/warm/{found['id']}").found
     call.answer(found, *_shown(found))
