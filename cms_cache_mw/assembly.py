@@ -12,6 +12,7 @@ from blake3 import blake3
 from cms_cache_mw.core.cookies import Cookies
 from cms_cache_mw.core.keys import Keys, family
 from cms_cache_mw.core.tags import all_print
+from cms_cache_mw.counting import Counting
 from cms_cache_mw.depot import Depot
 from cms_cache_mw.engine import Engine
 from cms_cache_mw.fill import FillLocks
@@ -19,6 +20,7 @@ from cms_cache_mw.flags import Flags
 from cms_cache_mw.flight import Flights
 from cms_cache_mw.fragments import Fragments
 from cms_cache_mw.gate import Gate
+from cms_cache_mw.history import History
 from cms_cache_mw.levels import Levels
 from cms_cache_mw.merging import Merging
 from cms_cache_mw.namespaces import NAMES, Namespaces
@@ -138,6 +140,8 @@ class Parts:
             spawn=self.runtime.spawn,
             flags=self.flags,
         )
+        self.history = History(self.worker, self.second)
+        self.counting = Counting(self.memories.values(), now)
         self.namespaces = Namespaces(fragments, self.memories, config.ttl_of)
         self.placeholders = Placeholders(self.namespaces, clock, now)
         self.engine = Engine(

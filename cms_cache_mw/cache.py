@@ -19,6 +19,7 @@ from cms_cache_mw.core.target import Target
 from cms_cache_mw.decorator import forget, register, serving
 from cms_cache_mw.hold import Hold
 from cms_cache_mw.preview import Preview, preview
+from cms_cache_mw.purge.ledger import Motive
 from cms_cache_mw.purges import Purge, carried_out, stands
 from cms_cache_mw.runtime import drive, running_loop
 from cms_cache_mw.siblings import notice
@@ -63,15 +64,17 @@ class Cache(Changes):
         soft: bool = False,
         grace: float = 60.0,
         wait: float = 10.0,
+        who: str = "",
+        reason: str = "",
     ) -> Purge:
         """Make everything that depends on what is named unusable, and wait up to `wait` seconds until that is so everywhere.
 
         A `soft` purge leaves it usable as stale for `grace` seconds, while one render replaces it. URLs are
-        whole, or paths on `site`, or on any site. Raises `TargetError` for a target that cannot be meant; trouble with Redis
-        raises nothing and is told in the answer.
+        whole, or paths on `site`, or on any site. `who` purges, and for what `reason`, is put into the purge log. Raises
+        `TargetError` for a target that cannot be meant; trouble with Redis raises nothing and is told in the answer.
         """
         target = Target.named(tags, urls, prefixes, site, everything=all)
-        return await self.carry_out(target, soft=soft, grace=grace, wait=wait)
+        return await self.carry_out(target, soft=soft, grace=grace, wait=wait, who=who, reason=reason)
 
     def purge_sync(
         self,
@@ -84,21 +87,34 @@ class Cache(Changes):
         soft: bool = False,
         grace: float = 60.0,
         wait: float = 1.0,
+        who: str = "",
+        reason: str = "",
     ) -> Purge:
         """`purge` for synchronous callers: scripts, and functions that run on commit. `RuntimeError` on a running loop's thread."""
         target = Target.named(tags, urls, prefixes, site, everything=all)
-        return self.carry_out_sync(target, soft=soft, grace=grace, wait=wait)
+        return self.carry_out_sync(target, soft=soft, grace=grace, wait=wait, who=who, reason=reason)
 
     def hold(self, *, wait: float = 1.0) -> Hold:
         """Purges to be made when a transaction commits: `async with cache.hold() as held: held.purge(tags=[…])`."""
         return Hold(self, wait)
 
-    async def carry_out(self, *targets: Target, soft: bool = False, grace: float = 60.0, wait: float = 10.0) -> Purge:
+    async def carry_out(
+        self,
+        *targets: Target,
+        soft: bool = False,
+        grace: float = 60.0,
+        wait: float = 10.0,
+        who: str = "",
+        reason: str = "",
+    ) -> Purge:
         """Purge targets, under one number."""
+        prints = frozenset[int]().union(*map(self.prints, targets))
+        entries, render_ms = self.parts.counting.counted(prints)
         return await carried_out(
             self.worker,
             self.runtime,
-            frozenset[int]().union(*map(self.prints, targets)),
+            prints,
+            motive=Motive(who, reason, entries, render_ms),
             kind="soft" if soft else "hard",
             grace=grace,
             names=[name for target in targets for name in target.names],
@@ -106,11 +122,19 @@ class Cache(Changes):
             now=self._now,
         )
 
-    def carry_out_sync(self, *targets: Target, soft: bool = False, grace: float = 60.0, wait: float = 1.0) -> Purge:
+    def carry_out_sync(
+        self,
+        *targets: Target,
+        soft: bool = False,
+        grace: float = 60.0,
+        wait: float = 1.0,
+        who: str = "",
+        reason: str = "",
+    ) -> Purge:
         """The same for synchronous callers."""
         if running_loop():
             raise RuntimeError("an event loop runs on this thread and would stand still: use `await cache.purge(…)`")
-        return drive(self.carry_out(*targets, soft=soft, grace=grace, wait=wait))
+        return drive(self.carry_out(*targets, soft=soft, grace=grace, wait=wait, who=who, reason=reason))
 
     def prints(self, target: Target) -> frozenset[int]:
         """The fingerprints of a target on this cache's sites; raises `TargetError`."""

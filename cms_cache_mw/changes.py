@@ -16,7 +16,15 @@ class Changes(ABC):
     """What a cache is told of edits. With `dry_run` each rule changes nothing and says what would go in this worker."""
 
     @abstractmethod
-    async def carry_out(self, *targets: Target, soft: bool = False, grace: float = 60.0, wait: float = 10.0) -> Purge:
+    async def carry_out(
+        self,
+        *targets: Target,
+        soft: bool = False,
+        grace: float = 60.0,
+        wait: float = 10.0,
+        who: str = "",
+        reason: str = "",
+    ) -> Purge:
         """Purge targets, under one number."""
 
     @abstractmethod

@@ -6,11 +6,12 @@ A flood of such requests is merged, so that it costs the purge clock a few recor
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cms_cache_mw.core.invalidation import invalidated, invalidated_groups, origin, unsafe
 from cms_cache_mw.core.keys import normal_path, shown_query
 from cms_cache_mw.core.tags import group_print, url_print
+from cms_cache_mw.purge.ledger import Motive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from cms_cache_mw.flags import Flags
     from cms_cache_mw.purge.worker import Worker
     from cms_cache_mw.runtime import Runtime
+
+UNSAFE: Final = Motive("visitors", "answers to unsafe requests")
 
 
 class Outdated:
@@ -62,7 +65,7 @@ class Outdated:
             prints, self._pending = self._pending, set()
             self._next = self._now() + self._interval
         if prints:
-            self._worker.purge(prints)
+            self._worker.purge(prints, motive=UNSAFE)
 
     def _prints(self, request: Request, head: Head) -> set[int]:
         site = self._keys.site_of((request.value(b"host") or b"").decode("latin-1"))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from cms_cache_mw.purge.ledger import Motive
     from cms_cache_mw.purge.ticket import Ticket
     from cms_cache_mw.purge.worker import Worker
     from cms_cache_mw.runtime import Runtime
@@ -54,15 +55,16 @@ async def carried_out(
     kind: Literal["hard", "soft"] = "hard",
     grace: float = 0.0,
     names: Iterable[str] = (),
+    motive: Motive | None = None,
     patience: float,
     now: Callable[[], float],
 ) -> Purge:
     """Purge and wait up to `patience` seconds for it to be done. The purge goes on by itself when the caller goes away.
 
-    `names` say in the log what it was about, should Redis never take it.
+    `names` and `motive` say in the logs what it was about.
     """
     began = now()
-    ticket = worker.purge(prints, kind=kind, grace=grace, names=names)
+    ticket = worker.purge(prints, kind=kind, grace=grace, names=names, motive=motive)
     if await runtime.wait(ticket.recorded, max(LEAST, min(patience, RECORDING))):
         await runtime.wait(ticket.done, max(0.0, patience - (now() - began)))
     return reported(ticket, worker, now(), began)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
+
+from cms_cache_mw.stores.guard import StoreError
 
 if TYPE_CHECKING:
     from cms_cache_mw.admin.endpoint import Call, Nothing
@@ -22,5 +25,12 @@ async def health(call: Call, _: Nothing) -> Health:
 
 
 async def stats(call: Call, _: Nothing) -> dict[str, Any]:
-    """Counters, memory, purge clock and Redis of this worker."""
-    return dict(call.cache.stats())
+    """Counters, memory, purge clock and Redis of this worker, and where every worker is."""
+    told = dict(call.cache.stats())
+    try:
+        known = await call.cache.parts.history.registry()
+    except StoreError as error:
+        return told | {"workers": [], "workers_trouble": f"Redis does not tell who there is ({error})"}
+    here = call.cache.parts.worker.name
+    workers = [asdict(worker) | {"epoch": known.epoch, "here": worker.name == here} for worker in known.workers]
+    return told | {"workers": workers}

@@ -69,7 +69,14 @@ async def purge(call: Call, order: PurgeOrder) -> Reply | DryRun:
     target = Target(tuple(order.tags), tuple(order.urls), tuple(order.prefixes), order.site, order.all)
     if order.dry_run:
         return DryRun(**asdict(call.cache.preview(target)))
-    made = await call.cache.carry_out(target, soft=order.soft, grace=order.grace_ms / 1000, wait=order.wait_ms / 1000)
+    made = await call.cache.carry_out(
+        target,
+        soft=order.soft,
+        grace=order.grace_ms / 1000,
+        wait=order.wait_ms / 1000,
+        who=call.who,
+        reason=order.reason,
+    )
     # Repr: what somebody sent must not make lines of its own.
     log.info("purge %d by %s: %r is %s (%r)", made.seq, call.who, target.names, made.state, order.reason)
     return told(made)
@@ -96,7 +103,7 @@ async def purge_url(call: Call) -> Reply:
         raise RefusalError(400, "Host", "exactly one Host says whose URL is purged")
     query = f"?{shown_query(request.query)}" if request.query else ""
     url = f"{request.scheme}://{hosts[0].decode('latin-1')}{shown_path(request)}{query}"
-    return told(await call.cache.carry_out(Target(urls=(url,))))
+    return told(await call.cache.carry_out(Target(urls=(url,)), who=call.who, reason="PURGE"))
 
 
 def told(made: Purge) -> Reply:

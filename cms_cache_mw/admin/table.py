@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from cms_cache_mw.admin import observing, openapi, purging, switching
+from cms_cache_mw.admin import history, observing, openapi, purging, switching
 from cms_cache_mw.admin.endpoint import Endpoint, Nothing, Problem
 from cms_cache_mw.purges import Purge
 from cms_cache_mw.switches import SwitchOrder
@@ -29,6 +29,14 @@ ENDPOINTS: Final = (
         purging.purge,
         purging.PurgeOrder,
         {200: (Purge, purging.DryRun), 202: Purge, 503: Purge},
+    ),
+    Endpoint(
+        "GET",
+        "/purges",
+        "read",
+        history.purges,
+        history.PurgesAsked,
+        {200: (history.Purges, "application/jsonl"), 503: Problem},
     ),
     Endpoint(
         "GET",

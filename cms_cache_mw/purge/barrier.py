@@ -12,6 +12,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Final
 
+from cms_cache_mw.purge import ledger
 from cms_cache_mw.purge.lease import longest
 from cms_cache_mw.purge.link import EpochError, LinkError
 from cms_cache_mw.purge.ticket import Unrecorded
@@ -21,6 +22,7 @@ from cms_cache_mw.stores.ticker import boottime
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from cms_cache_mw.purge.ledger import Motive
     from cms_cache_mw.purge.link import Connect, Link
     from cms_cache_mw.purge.ticket import Ticket
     from cms_cache_mw.purge.wire import Kind, Recorded
@@ -53,11 +55,17 @@ class Barrier:
         self._closed = False
 
     def purge(
-        self, prints: Iterable[int], *, kind: Kind = "hard", grace: float = 0.0, names: Iterable[str] = ()
+        self,
+        prints: Iterable[int],
+        *,
+        kind: Kind = "hard",
+        grace: float = 0.0,
+        names: Iterable[str] = (),
+        motive: Motive | None = None,
     ) -> Ticket:
-        """Begin a purge; the ticket's futures tell when it is recorded and when it is done. `names` are for the log."""
+        """Begin a purge; the ticket's futures tell when it is recorded and when it is done. `names` and `motive` are for the log."""
         with self._work:
-            ticket = self._unrecorded.add(prints, kind, grace, names, self._now())
+            ticket = self._unrecorded.add(prints, kind, grace, names, self._now(), motive=motive)
             if self._closed:
                 ticket.trouble = "this process has stopped purging"
             else:
@@ -130,13 +138,13 @@ class Barrier:
     def _recorded(self, ticket: Ticket) -> Recorded:
         """Record a purge, in a new epoch if need be."""
         link = self._link("recorder")
-        prints = packed(ticket.prints)
+        prints, line = packed(ticket.prints), ledger.begun(ticket)
         try:
-            return link.purge(prints, kind=ticket.kind, grace=ticket.grace)
+            return link.purge(prints, kind=ticket.kind, grace=ticket.grace, line=line)
         except EpochError:
             link.join(0, 0, b"", self._lease)
         try:
-            return link.purge(prints, kind=ticket.kind, grace=ticket.grace)
+            return link.purge(prints, kind=ticket.kind, grace=ticket.grace, line=line)
         except EpochError as error:
             raise LinkError("the purge clock's epoch keeps changing") from error
 
@@ -151,6 +159,7 @@ class Barrier:
             ticket.recorded.set_result(True)
         if alone := recorded.settled and recorded.low >= recorded.seq:
             ticket.finish(now)
+            self._report("recorder", [ticket])
         with self._work:
             self._recording = None
             if not alone:
@@ -198,6 +207,7 @@ class Barrier:
             for ticket in tickets:
                 ticket.trouble = ""
                 ticket.waiting_for = tuple(worker.decode("latin-1") for worker, at in behind if at < ticket.seq)
+                ticket.slow.update(ticket.waiting_for)
             return
         epoch, low = found
         self._finish([ticket for ticket in tickets if ticket.epoch == epoch and ticket.seq <= low])
@@ -224,6 +234,17 @@ class Barrier:
         for ticket in tickets:
             ticket.evicted = evicted
             ticket.finish(now)
+        self._report("watcher", tickets)
+
+    def _report(self, name: str, tickets: list[Ticket]) -> None:
+        """Put into the log that purges are done; nobody waits for that, and it is not tried twice."""
+        try:
+            for ticket in tickets:
+                if ticket.kind != "noop":
+                    self._link(name).report(ledger.named(ticket.epoch, ticket.seq), ledger.ended(ticket))
+        except LinkError as error:
+            log.debug("not in the purge log: %s", error)
+            self._drop_link(name)
 
     def _repeat(self, tickets: list[Ticket]) -> None:
         """Record purges again: their record went with their epoch.

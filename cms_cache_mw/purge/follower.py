@@ -8,11 +8,13 @@ lease is used; a position is acknowledged after it is applied.
 from __future__ import annotations
 
 import logging
+import os
 import random
 import secrets
 import threading
 import time
 from contextlib import closing
+from socket import gethostname
 from typing import TYPE_CHECKING, Final
 
 from cms_cache_mw.purge.clock import Clock, State
@@ -42,6 +44,11 @@ QUIET: Final = 60.0
 """Seconds without a purge after which one worker tries whether purges get through."""
 
 
+def worker_name() -> str:
+    """This process, for people: `HOST:PID`."""
+    return f"{gethostname()[:64]}:{os.getpid()}"
+
+
 class Follower:
     """Keeps one worker's clock. `reset` is called, on the follower's thread, when what the worker holds became worthless.
 
@@ -68,7 +75,8 @@ class Follower:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.clock = clock
-        self.worker = secrets.token_hex(16).encode()
+        self.worker = f"{worker_name()}:{secrets.token_hex(8)}".encode()
+        """Its name in the registry, for people and unlike any other's, also after a fork."""
         self.leased: Future[bool] = promise()
         """Done once the first lease is held."""
         self.trouble = ""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from cms_cache_mw.purge.checkup import Checkup, checked
 from cms_cache_mw.purge.shelf import switch_call, switches_key
+from cms_cache_mw.purge.ledger import LINES
 from cms_cache_mw.purge.survey import Survey, surveyed
 from cms_cache_mw.purge.wire import (
     PRINT_BYTES,
@@ -68,6 +69,15 @@ def _names(namespace: str) -> list[str]:
     return [f"{{{namespace}}}:clock:{part}" for part in parts]
 
 
+def _ledger(namespace: str) -> str:
+    return f"{{{namespace}}}:purges"
+
+
+def _alone(name: str) -> str:
+    """A script that has nothing to do with the clock."""
+    return (files("cms_cache_mw.purge") / "scripts" / f"{name}.lua").read_text()
+
+
 @cache
 def _script(name: str) -> str:
     folder = files("cms_cache_mw.purge") / "scripts"
@@ -83,6 +93,21 @@ def check_call(
     `known` is the position and the tip of the worker that asks.
     """
     return _script("check"), _names(namespace), [f"{epoch:016x}", *known, base, prints]
+
+
+def registry_call(namespace: str, most: int) -> tuple[str, list[str], list[str | bytes | int]]:
+    """Script, keys and arguments that ask who follows the clock, for `most` of them."""
+    return _script("registry"), _names(namespace), [most]
+
+
+def lines_call(namespace: str, most: int) -> tuple[str, list[str], list[str | bytes | int]]:
+    """Script, keys and arguments that read the newest lines of the purge log."""
+    return _alone("lines"), [_ledger(namespace)], [most]
+
+
+def report_call(namespace: str, purge: str, line: bytes) -> tuple[str, list[str], list[str | bytes | int]]:
+    """Script, keys and arguments that add a line to the purge log."""
+    return _alone("report"), [_ledger(namespace)], [LINES, purge, line]
 
 
 def standing_call(namespace: str, seq: int) -> tuple[str, list[str], list[str | bytes | int]]:
@@ -109,7 +134,7 @@ class Link:
         self._errors = _errors()
         self._closed = False
         self._mode, self._replicas = identity, replicas
-        self._keys = _names(namespace)
+        self._keys, self._ledger = _names(namespace), _ledger(namespace)
         self._namespace = namespace
         with self._guarded():
             self.client: Redis = blocking(
@@ -151,12 +176,20 @@ class Link:
                 raise ValueError("the purge log holds entries of another epoch")
             return Leased(entries) if found[0] == b"LEASE" else More(entries, found[1] - entries[-1].seq)
 
-    def purge(self, prints: bytes, *, kind: Kind, grace: float = 0.0) -> Recorded:
-        """Record a purge of packed fingerprints in the epoch in force, and have it confirmed by the replicas asked for."""
+    def purge(self, prints: bytes, *, kind: Kind, grace: float = 0.0, line: bytes = b"") -> Recorded:
+        """Record a purge of packed fingerprints in the epoch in force, and have it confirmed by the replicas asked for.
+
+        `line` is what the log for people says of it.
+        """
         with self._guarded():
-            arguments = (self._mode, nonce(), kind, _ms(grace), MAX_RECORDS, MAX_LOG, prints)
+            arguments = (self._mode, nonce(), kind, _ms(grace), MAX_RECORDS, MAX_LOG, prints, LINES, line)
             found = self._confirmed(*arguments) if self._replicas else self._run("purge", *arguments)
             return Recorded(int(found[1], 16), found[2], found[3], bool(found[4]), found[5] / 1000)
+
+    def report(self, purge: str, line: bytes) -> None:
+        """Add a line about a purge to the log for people."""
+        with self._guarded():
+            self.client.xadd(self._ledger, {"p": purge, "r": line}, maxlen=LINES, approximate=True)
 
     def evict(self, epoch: int, seq: int) -> list[bytes]:
         """Unregister the workers whose lease must have ended before purge `seq`; gives their names."""
@@ -249,7 +282,7 @@ class Link:
         return newest[:most]
 
     def _run(self, name: str, *arguments: str | bytes | int) -> Any:  # noqa: ANN401 - what a script answers
-        found = self._scripts[name](keys=self._keys, args=arguments)
+        found = self._scripts[name](keys=[*self._keys, self._ledger], args=arguments)
         if found[0] == b"EPOCH":
             raise EpochError
         return found
@@ -258,7 +291,7 @@ class Link:
         """Purge, then WAIT on the same connection, which is what WAIT looks at."""
         script = self._scripts["purge"]
         pipeline = self.client.pipeline(transaction=False)
-        script(keys=self._keys, args=arguments, client=pipeline)
+        script(keys=[*self._keys, self._ledger], args=arguments, client=pipeline)
         pipeline.wait(self._replicas, _ms(CONFIRMING))
         found, confirmed = pipeline.execute()
         if found[0] == b"EPOCH":

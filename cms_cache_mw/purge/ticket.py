@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from cms_cache_mw.purge.ledger import Motive
     from cms_cache_mw.purge.wire import Kind
 
 MAX_PENDING: Final = 10_000
@@ -35,6 +36,8 @@ class Ticket:
     began: float = 0.0
     names: set[str] = field(default_factory=set)
     """What was purged, for people."""
+    motives: list[Motive] = field(default_factory=list)
+    """Who wants it and why, of as many calls as are worth telling."""
     epoch: int = 0
     seq: int = 0
     settled: bool = False
@@ -46,6 +49,8 @@ class Ticket:
     """Workers that did not acknowledge it for a whole lease."""
     waiting_for: tuple[str, ...] = ()
     """Workers that had not acknowledged it when that was last looked at."""
+    slow: set[str] = field(default_factory=set)
+    """Workers that were ever waited for for long."""
     trouble: str = ""
     recorded: Future[bool] = field(default_factory=promise)
     done: Future[bool] = field(default_factory=promise)
@@ -76,7 +81,16 @@ class Unrecorded:
         """How many of them somebody asked for."""
         return sum(ticket.kind != "noop" for ticket in self._queue)
 
-    def add(self, prints: Iterable[int], kind: Kind, grace: float, names: Iterable[str], now: float) -> Ticket:
+    def add(
+        self,
+        prints: Iterable[int],
+        kind: Kind,
+        grace: float,
+        names: Iterable[str],
+        now: float,
+        *,
+        motive: Motive | None = None,
+    ) -> Ticket:
         """The ticket of a call: one that waits already if it is for the same kind of purge, else a new one.
 
         While Redis is away they grow together, and past 10,000 fingerprints become a purge of everything.
@@ -88,6 +102,8 @@ class Unrecorded:
             self._queue.append(ticket)
         ticket.prints |= wanted
         ticket.names.update(names)
+        if motive and len(ticket.motives) < SHOWN:
+            ticket.motives.append(motive)
         if len(ticket.prints) > MAX_PENDING:
             ticket.prints = {self._everything}
         return ticket

@@ -9,14 +9,16 @@ import atexit
 import os
 import sys
 import threading
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from cms_cache_mw.purge.barrier import Barrier
 from cms_cache_mw.purge.clock import Clock
-from cms_cache_mw.purge.follower import Follower
-from cms_cache_mw.purge.link import Link, check_call, standing_call
+from cms_cache_mw.purge.follower import Follower, worker_name
+from cms_cache_mw.purge.ledger import LINES, rows
+from cms_cache_mw.purge.link import Link, check_call, lines_call, registry_call, report_call, standing_call
 from cms_cache_mw.purge.local import LocalBarrier
 from cms_cache_mw.purge.shelf import switch_call, switches_key
+from cms_cache_mw.purge.registry import MAX_WORKERS, registry
 from cms_cache_mw.purge.wire import packed
 from cms_cache_mw.stores.ticker import boottime
 
@@ -25,11 +27,16 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from cms_cache_mw.core.entry import Entry
+    from cms_cache_mw.purge.ledger import Motive, Row
     from cms_cache_mw.purge.link import Identity
+    from cms_cache_mw.purge.registry import Registry
     from cms_cache_mw.purge.ticket import Ticket
     from cms_cache_mw.purge.wire import Kind
     from cms_cache_mw.stores.guard import Breaker
     from cms_cache_mw.stores.shared import Shared
+
+ASKING: Final = 1.0
+"""Seconds that somebody who asks about the cache, not a visitor, waits for Redis."""
 
 
 class Worker:
@@ -97,9 +104,15 @@ class Worker:
                 self.follower.start()
 
     def purge(
-        self, prints: Iterable[int], *, kind: Kind = "hard", grace: float = 0.0, names: Iterable[str] = ()
+        self,
+        prints: Iterable[int],
+        *,
+        kind: Kind = "hard",
+        grace: float = 0.0,
+        names: Iterable[str] = (),
+        motive: Motive | None = None,
     ) -> Ticket:
-        """Begin a purge; the ticket tells when it is recorded and when it is done. `names` are for the log."""
+        """Begin a purge; the ticket tells when it is recorded and when it is done. `names` and `motive` are for the log."""
         with self._lock:
             if self._barrier is None:
                 self._mind_the_end()
@@ -109,7 +122,12 @@ class Worker:
             barrier = self._barrier
             if self._stopped:
                 barrier.close()
-        return barrier.purge(prints, kind=kind, grace=grace, names=names)
+        return barrier.purge(prints, kind=kind, grace=grace, names=names, motive=motive)
+
+    @property
+    def name(self) -> str:
+        """What it is called in the registry, and in the purge log."""
+        return self.follower.worker.decode() if self.follower else worker_name()
 
     @property
     def unrecorded(self) -> int:
@@ -145,6 +163,27 @@ class Worker:
     async def switches(self, shared: Shared) -> bytes | None:
         """The switches as they are stored."""
         return await shared.get(switches_key(self._namespace))
+
+    async def registry(self, shared: Shared) -> Registry:
+        """Who follows the clock; raises `StoreError` where Redis does not tell."""
+        script, keys, arguments = registry_call(self._namespace, MAX_WORKERS - 1)
+        return registry(await shared.run(script, keys, arguments, ASKING))
+
+    async def lines(self, shared: Shared | None, most: int = LINES) -> list[Row]:
+        """The newest lines of the purge log; raises `StoreError` where Redis does not tell."""
+        if isinstance(self._barrier, LocalBarrier):
+            return list(self._barrier.lines)
+        if shared is None:
+            return []
+        script, keys, arguments = lines_call(self._namespace, most)
+        return rows(await shared.run(script, keys, arguments, ASKING))
+
+    async def report(self, shared: Shared | None, purge: str, line: bytes) -> None:
+        """Add a line to the purge log; raises `StoreError` where Redis does not take it."""
+        if isinstance(self._barrier, LocalBarrier):
+            self._barrier.report(purge, line)
+        elif shared is not None:
+            await shared.run(*report_call(self._namespace, purge, line))
 
     def link(self, timeout: float) -> Link:
         """A connection of its own to the purge clock, for one thread."""

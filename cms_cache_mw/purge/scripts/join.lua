@@ -15,7 +15,7 @@ if not before.err and before[2] then lease = math.max(lease, tonumber(before[2])
 local unsettled = redis.pcall('HMGET', meta, 'lease', 'settled')
 if not unsettled.err and not unsettled[2] then lease = math.max(lease, tonumber(unsettled[1] or '') or 0) end
 local epoch = ARGV[1]
-redis.call('UNLINK', unpack(KEYS))
+redis.call('UNLINK', unpack(KEYS, 1, 8))
 -- The floor is 1, so that base 0 is never valid.
 redis.call('HSET', meta, 'epoch', epoch, 'inc', who, 'seq', 1, 'tip', epoch, 'floor', 1, 'low', 1, 'lease', lease)
 for _, key in ipairs(marked) do
