@@ -7,13 +7,12 @@ run all the same, and every one of them can be run again.
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
+from cms_cache_mw.purge.calls import clock_keys, ledger_key, script
 from cms_cache_mw.purge.checkup import Checkup, checked
-from cms_cache_mw.purge.shelf import switch_call, switches_key
 from cms_cache_mw.purge.ledger import LINES
+from cms_cache_mw.purge.shelf import switch_call, switches_key
 from cms_cache_mw.purge.survey import Survey, surveyed
 from cms_cache_mw.purge.wire import (
     PRINT_BYTES,
@@ -63,58 +62,6 @@ class EpochError(Exception):
     """The clock's history is not the one the caller knows."""
 
 
-def _names(namespace: str) -> list[str]:
-    parts = ("meta", "tags", "soft", "log", "acks", "grants", "leases", "low")
-    # The braces put all of them into one slot of a cluster.
-    return [f"{{{namespace}}}:clock:{part}" for part in parts]
-
-
-def _ledger(namespace: str) -> str:
-    return f"{{{namespace}}}:purges"
-
-
-def _alone(name: str) -> str:
-    """A script that has nothing to do with the clock."""
-    return (files("cms_cache_mw.purge") / "scripts" / f"{name}.lua").read_text()
-
-
-@cache
-def _script(name: str) -> str:
-    folder = files("cms_cache_mw.purge") / "scripts"
-    flags, own = (folder / f"{name}.lua").read_text().split("\n", 1)
-    return f"{flags}\n{(folder / 'common.lua').read_text()}{own}"
-
-
-def check_call(
-    namespace: str, epoch: int, base: int, prints: bytes, *, known: tuple[int, bytes]
-) -> tuple[str, list[str], list[str | bytes | int]]:
-    """Script, keys and arguments that ask whether an entry is valid: `[b"OK", position]` where it is.
-
-    `known` is the position and the tip of the worker that asks.
-    """
-    return _script("check"), _names(namespace), [f"{epoch:016x}", *known, base, prints]
-
-
-def registry_call(namespace: str, most: int) -> tuple[str, list[str], list[str | bytes | int]]:
-    """Script, keys and arguments that ask who follows the clock, for `most` of them."""
-    return _script("registry"), _names(namespace), [most]
-
-
-def lines_call(namespace: str, most: int) -> tuple[str, list[str], list[str | bytes | int]]:
-    """Script, keys and arguments that read the newest lines of the purge log."""
-    return _alone("lines"), [_ledger(namespace)], [most]
-
-
-def report_call(namespace: str, purge: str, line: bytes) -> tuple[str, list[str], list[str | bytes | int]]:
-    """Script, keys and arguments that add a line to the purge log."""
-    return _alone("report"), [_ledger(namespace)], [LINES, purge, line]
-
-
-def standing_call(namespace: str, seq: int) -> tuple[str, list[str], list[str | bytes | int]]:
-    """Script, keys and arguments that ask where purge `seq` stands."""
-    return _script("standing"), _names(namespace), [seq]
-
-
 class Link:
     """One thread's way to the purge clock of a namespace. Durations are in seconds; `timeout` bounds each reply.
 
@@ -134,7 +81,7 @@ class Link:
         self._errors = _errors()
         self._closed = False
         self._mode, self._replicas = identity, replicas
-        self._keys, self._ledger = _names(namespace), _ledger(namespace)
+        self._keys, self._ledger = clock_keys(namespace), ledger_key(namespace)
         self._namespace = namespace
         with self._guarded():
             self.client: Redis = blocking(
@@ -142,7 +89,7 @@ class Link:
             )
         self._meta, self._tags, self._soft, self._log, self._acks, _, _, self._low = self._keys
         self._scripts = {
-            name: self.client.register_script(_script(name)) for name in ("join", "renew", "purge", "evict", "leave")
+            name: self.client.register_script(script(name)) for name in ("join", "renew", "purge", "evict", "leave")
         }
         self._closed = False
 

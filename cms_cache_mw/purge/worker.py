@@ -12,13 +12,14 @@ import threading
 from typing import TYPE_CHECKING, Final, Literal
 
 from cms_cache_mw.purge.barrier import Barrier
+from cms_cache_mw.purge.calls import check_call, lines_call, registry_call, report_call, standing_call
 from cms_cache_mw.purge.clock import Clock
 from cms_cache_mw.purge.follower import Follower, worker_name
 from cms_cache_mw.purge.ledger import LINES, rows
-from cms_cache_mw.purge.link import Link, check_call, lines_call, registry_call, report_call, standing_call
+from cms_cache_mw.purge.link import Link
 from cms_cache_mw.purge.local import LocalBarrier
-from cms_cache_mw.purge.shelf import switch_call, switches_key
 from cms_cache_mw.purge.registry import MAX_WORKERS, registry
+from cms_cache_mw.purge.shelf import switch_call, switches_key
 from cms_cache_mw.purge.wire import packed
 from cms_cache_mw.stores.ticker import boottime
 

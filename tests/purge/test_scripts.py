@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cms_cache_mw.purge import link as link_module
-from cms_cache_mw.purge.link import EpochError, IdentityError, Link, LinkError, check_call
+from cms_cache_mw.purge.calls import check_call
+from cms_cache_mw.purge.link import EpochError, IdentityError, Link, LinkError
 from cms_cache_mw.purge.wire import Gap, Joined, Leased, More, Recorded, packed
 from tests.support.server import Server
 from tests.support.wait import until
