@@ -33,6 +33,8 @@ PLACES = {
     "hold": "assembly",
     "asgi": "rim",
     "wsgi": "rim",
+    "inside_asgi": "rim",
+    "inside_wsgi": "rim",
     "admin": "rim",
     "cli": "rim",
     "contrib": "rim",
