@@ -14,7 +14,6 @@ from cms_cache_mw.core.message import Request
 from cms_cache_mw.core.policy import relayed
 from cms_cache_mw.core.tags import TagError, read_tags
 from cms_cache_mw.engine import Stale
-from cms_cache_mw.inside_asgi import AsgiInside
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -33,10 +32,6 @@ class CacheMiddleware:
         self.app = app
         self.cache = Cache(config)
         self._admin = Admin(self.cache)
-        self._inside = AsgiInside(
-            lambda recorder, scope, send: self._render(recorder, scope, _Nobody(), send), lambda: self.cache.runtime
-        )
-        self.cache.application = self._inside
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or let the application answer it."""
@@ -45,7 +40,6 @@ class CacheMiddleware:
             return await application(scope, receive, send)
         request = _request(scope)
         if self._admin.wants(request):
-            self._inside.seen(scope)
             answer = await self._admin.answer(request, await _body(receive, self._admin.max_body_bytes))
             return await _send(answer, send)
         if render := current():
@@ -75,7 +69,6 @@ class CacheMiddleware:
 
     async def _render(self, recorder: Recorder, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the application answer through the recorder."""
-        self._inside.seen(scope)
         response = _Response(recorder, send, self.cache.engine.rules)
         try:
             try:
@@ -97,7 +90,6 @@ class CacheMiddleware:
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Start and end the cache with the application, also with one that knows nothing of lifespans."""
-        self._inside.state = scope.get("state")
         span = _Lifespan(self.cache, receive, send)
         try:
             await self.app(scope, span.receive, span.send)

@@ -33,8 +33,6 @@ PLACES = {
     "hold": "assembly",
     "asgi": "rim",
     "wsgi": "rim",
-    "inside_asgi": "rim",
-    "inside_wsgi": "rim",
     "admin": "rim",
     "cli": "rim",
     "contrib": "rim",

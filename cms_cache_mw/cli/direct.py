@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import logging
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -12,12 +13,16 @@ from cms_cache_mw.cli.ending import CommandError, Ending
 from cms_cache_mw.config import Config
 from cms_cache_mw.core.target import Target, TargetError
 from cms_cache_mw.options import ConfigError
-from cms_cache_mw.purges import KEEPS_TRYING
+from cms_cache_mw.purge.ledger import Motive
+from cms_cache_mw.purges import KEEPS_TRYING, carried_out
+from cms_cache_mw.runtime import drive
+from cms_cache_mw.stores.ticker import boottime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from cms_cache_mw.cli.call import Call
+    from cms_cache_mw.purges import Purge
 
 
 def configured(redis_url: str | None) -> Config:
@@ -43,12 +48,36 @@ def purged_directly(call: Call, redis_url: str | None, order: Mapping[str, Any],
     with _silence():
         try:
             with call.err.status("purging through Redis"):
-                found = cache.carry_out_sync(target, soft=order["soft"], grace=order["grace"], wait=wait)
+                found = drive(_carried_out(cache, target, order, wait))
         except TargetError as error:
             raise CommandError(Ending.USAGE, str(error), field=error.field) from None
         finally:
             cache.close()
     return asdict(found) | {"detail": found.detail.removesuffix(KEEPS_TRYING)}
+
+
+async def _carried_out(cache: Cache, target: Target, order: Mapping[str, Any], wait: float) -> Purge:
+    return await carried_out(
+        cache.worker,
+        cache.runtime,
+        cache.prints(target),
+        # Nothing is counted: what depends on it is in the memory of others.
+        motive=Motive(_who(), order["reason"]),
+        kind="soft" if order["soft"] else "hard",
+        grace=order["grace"],
+        names=target.names,
+        patience=wait,
+        now=boottime,
+    )
+
+
+def _who() -> str:
+    """Who types this, for the purge log."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        # A container may have no name for its user.
+        return "cms-cache"
 
 
 @contextmanager

@@ -55,6 +55,7 @@ def shown(found: Mapping[str, Any]) -> Iterator[RenderableType]:
         numbers=(1, 2, 3),
     )
     yield from _cookies(found)
+    yield from _workers(found)
 
 
 def clock_line(found: Mapping[str, Any]) -> str:
@@ -92,6 +93,24 @@ def _cookies(found: Mapping[str, Any]) -> Iterator[RenderableType]:
         yield ""
         rows = ((f"  {name}", count(number)) for name, number in cookies.items())
         yield table("cookies that kept requests from the cache", "requests", rows=rows, numbers=(1,))
+
+
+def _workers(found: Mapping[str, Any]) -> Iterator[RenderableType]:
+    """Who follows the purge clock, and how far each has come."""
+    if trouble := found.get("workers_trouble"):
+        yield plain(f"\n{trouble}", "yellow")
+    if workers := found.get("workers"):
+        yield ""
+        rows = (
+            (
+                f"  {each['name']}{' (the one that answers)' if each.get('here') else ''}",
+                each["position"],
+                plain(f"{each['lag']} behind", "yellow") if each["lag"] else "up to date",
+                duration(each["lease_ms"] / 1000) if each["lease_ms"] else "",
+            )
+            for each in workers
+        )
+        yield table("workers that purges wait for", "purge", "", "lease", rows=rows, numbers=(1, 3))
 
 
 def meaning(word: str) -> str:

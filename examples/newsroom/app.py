@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 async def purge(tags: list[str]) -> Purged:
     """Purge what depends on an edit, after its commit."""
-    return await app.cache.purge(tags=tags)
+    return await app.cache.purge(tags=tags, who="newsroom", reason="saved by an editor")
 
 
 site = create_app(

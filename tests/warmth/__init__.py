@@ -1,1 +1,0 @@
-"""Keeping the cache warm."""
