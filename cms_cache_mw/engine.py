@@ -20,6 +20,7 @@ from cms_cache_mw.core.status import HIT_MEMORY, HIT_SHARED, Reason, append, ref
 from cms_cache_mw.depot import USABLE
 from cms_cache_mw.encoding import better, gzipped
 from cms_cache_mw.flight import NOTHING, Follow, Landing
+from cms_cache_mw.hits import READ_AGAIN, Hits
 from cms_cache_mw.levels import Found
 from cms_cache_mw.merging import Merging, Permit
 from cms_cache_mw.recorder import Recorder
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
 
 FIRST_LEASE: Final = 0.1
 """Seconds that the first request waits for the first lease."""
-READ_AGAIN: Final = 2
-"""The use after which an entry is worth better codings."""
 _WHOLE: Final = frozenset({Reason.HEAD, Reason.RANGE})
 """Reasons to bypass that go away when the whole is found in Redis."""
 _CONDITIONS: Final = frozenset({b"if-none-match", b"if-modified-since", b"range", b"if-range"})
@@ -101,6 +100,8 @@ class Engine:
         """Told of each answer to a request that bypassed: it may have changed what is stored."""
         self.gate: Gate | None = None
         """What keeps some requests away from the cache; nothing where it is on for all."""
+        self.hits = Hits(rules, keys.cookies, levels.memory, worker.clock, tally, now=now, wall=wall)
+        """Tried first, and to give the same answers: whatever is asked of a fresh hit further down is asked there too."""
         self._waited = False
         self._merging: Merging[Answer | Stale] = Merging(flights, runtime, worker.clock, now, flags)
 
@@ -176,20 +177,16 @@ class Engine:
         """The entry that the policy wants served, and the render that replaces it if it is stale."""
         entry, template = serve.entry, HIT_SHARED if found.shared else HIT_MEMORY
         answer = self.present(entry, asked.request, template % entry.remaining(now))
-        entry.hits += 1
-        self.tally.journal.note(
-            (now, serve.reason, found.reason, found.shared, entry.site, entry.url, entry.status, entry.born)
-        )
+        stale = serve.refresh or found.reason is Reason.SOFT_PURGED
+        if stale or found.shared or serve.reason is Reason.STALE:
+            self.tally.note_served(entry, now, serve.reason, found.reason, shared=found.shared, stale=stale)
+        else:
+            self.hits.account(entry, now)
         if entry.filled:
             self._tend(asked.key, entry, entry.filled.page)
         elif entry.hits == READ_AGAIN and b"gzip" in entry.encoded and (codings := better()):
             self.runtime.spawn(self._encode(asked.key, entry, codings))
-        self.tally.count("shared" if found.shared else "memory")
-        if serve.refresh or found.reason is Reason.SOFT_PURGED:
-            self.tally.count(Reason.STALE)
-            return Stale(answer, self._refresher(asked, entry))
-        self.tally.count(Reason.HIT)
-        return answer
+        return Stale(answer, self._refresher(asked, entry)) if stale else answer
 
     def _tend(self, key: Key, entry: Entry, page: Entry) -> None:
         """Encode what a page with holes was filled to, as any other page, and charge the page with it."""
@@ -304,6 +301,7 @@ class Engine:
             smaller = await self.runtime.aside(partial(encoded, entry.body), len(entry.body))
             if len(smaller) < len(entry.body):
                 entry.encoded[name] = smaller
+        entry.representations.clear()
         self.levels.memory.reweigh(key, charged or entry)
 
     async def _first_lease(self) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from cms_cache_mw.core.message import Request
+from cms_cache_mw.core.status import held
+from cms_cache_mw.hits import OFTEN, READING, SCHEMES
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
 
-    from cms_cache_mw.core.message import Fields
+    from cms_cache_mw.core.message import Field, Fields
+    from cms_cache_mw.hits import Hits
 
 _OTHERS: Final = {"CONTENT_TYPE": b"content-type", "CONTENT_LENGTH": b"content-length"}
 """Fields that have no prefix in an environ."""
@@ -33,6 +38,56 @@ def request_of(environ: WSGIEnvironment) -> Request:
         return _request(environ, "strict", is_path=target[0] == "/")
     except UnicodeEncodeError:
         return _request(environ, "replace", is_path=False)
+
+
+def hit_of(environ: WSGIEnvironment, hits: Hits) -> tuple[str, list[tuple[str, str]], list[bytes]] | None:
+    """The status, fields and body of a page that memory has for a request; `None` where `request_of` has to look closer."""
+    method, rare = environ["REQUEST_METHOD"], _rare(hits.notable)
+    if environ.get("CONTENT_LENGTH") or (environ.get("RAW_URI") or environ.get("REQUEST_URI") or "/")[0] != "/":
+        return None
+    try:
+        path = (environ["SCRIPT_NAME"] + environ["PATH_INFO"]).encode("latin-1")
+        query, host = environ["QUERY_STRING"].encode("latin-1"), environ["HTTP_HOST"].encode("latin-1")
+        key = (SCHEMES[environ["wsgi.url_scheme"]], host, path, query, b"decoded")
+        cookie = environ["HTTP_COOKIE"].encode("latin-1") if "HTTP_COOKIE" in environ else None
+        accept = environ["HTTP_ACCEPT_ENCODING"].encode("latin-1") if "HTTP_ACCEPT_ENCODING" in environ else None
+        others = [] if rare.isdisjoint(environ) else _named(rare, environ)
+    except (KeyError, UnicodeEncodeError):
+        return None
+    hit = hits.find(key, cookie, accept, others) if method in READING else None
+    if hit is None:
+        return None
+    if others or method == "HEAD":
+        answer = hits.selected(hit, method, key, accept, others)
+        return status_of(answer.status), headers_of(answer.fields), list(answer.body)
+    entry, shown, age, ttl = hit
+    texts = shown.texts = shown.texts or tuple(headers_of(shown.fields))
+    # A list of its own: the server, and what is around us, may change it.
+    return status_of(entry.status), [*texts, *_held(age, ttl)], [shown.body]
+
+
+def _named(names: frozenset[str], environ: WSGIEnvironment) -> list[Field]:
+    return [(_names.get(name) or _name(name), environ[name].encode("latin-1")) for name in names & environ.keys()]
+
+
+@lru_cache(maxsize=8)
+def _rare(notable: frozenset[bytes]) -> frozenset[str]:
+    """Notable fields by their names in an environ, but for those that nearly every request has."""
+    return frozenset(f"HTTP_{name.decode('latin-1').upper().replace('-', '_')}" for name in notable - OFTEN)
+
+
+@lru_cache(maxsize=8192)
+def _held(age: int, ttl: int) -> list[tuple[str, str]]:
+    return headers_of(held(age, ttl))
+
+
+@lru_cache(maxsize=1024)
+def status_of(status: int) -> str:
+    """The status line's end, as `start_response` takes it."""
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return f"{status} Unknown"
 
 
 def environ_for(request: Request, environ: WSGIEnvironment, asked: Request | None, tags: set[str]) -> WSGIEnvironment:

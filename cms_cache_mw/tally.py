@@ -12,7 +12,7 @@ from cms_cache_mw.core.status import Reason
 from cms_cache_mw.journal import LONGEST_URL, Journal
 
 if TYPE_CHECKING:
-    from cms_cache_mw.core.entry import Key
+    from cms_cache_mw.core.entry import Entry, Key
     from cms_cache_mw.core.keys import Asked
 
 log: Final = logging.getLogger("cms_cache_mw")
@@ -31,8 +31,9 @@ class Tally:
     """Counters, the copies being collected (at most `collecting_bytes`), the keys known to be uncacheable."""
 
     def __init__(self, collecting_bytes: int) -> None:
-        self.answers: Counter[str] = Counter()
-        """Answers by reason, and by level or merging."""
+        self.hits = 0
+        """Fresh hits from memory, which are most answers."""
+        self._counted: Counter[str] = Counter()
         self.cookies: Counter[str] = Counter()
         """Bypasses by the cookie that caused them."""
         self.journal = Journal()
@@ -46,13 +47,27 @@ class Tally:
 
     def count(self, word: str) -> None:
         """Count an answer, or why one was not stored."""
-        self.answers[word] += 1
+        self._counted[word] += 1
+
+    @property
+    def answers(self) -> Counter[str]:
+        """Answers by reason, and by level or merging."""
+        return self._counted + Counter({Reason.HIT: self.hits, "memory": self.hits})
 
     def note_cookie(self, name: str) -> None:
         """Count a bypass against the cookie that caused it."""
         if name:
             name = name[:LONGEST_NAME]
             self.cookies[name if name in self.cookies or len(self.cookies) < COOKIE_NAMES else OTHERS] += 1
+
+    def note_served(
+        self, entry: Entry, now: float, reason: Reason, detail: Reason, *, shared: bool, stale: bool
+    ) -> None:
+        """Note what was answered from the cache, unless it is a fresh hit from memory, of which `Hits.account` keeps the books."""
+        entry.hits += 1
+        self.count("shared" if shared else "memory")
+        self.count(Reason.STALE if stale else Reason.HIT)
+        self.journal.note((now, reason, detail, shared, entry.site, entry.url, entry.status, entry.born))
 
     def note_sent(
         self, now: float, began: float, sent: Asked | Request, reason: Reason, *, detail: Reason | None, status: int

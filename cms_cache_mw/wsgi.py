@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextvars
 import io
 import logging
-from http import HTTPStatus
 from itertools import chain
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
@@ -21,7 +20,7 @@ from cms_cache_mw.core.answer import Answer
 from cms_cache_mw.core.status import Reason
 from cms_cache_mw.core.tags import TagError, read_tags
 from cms_cache_mw.engine import Stale
-from cms_cache_mw.environ import environ_for, fields_of, headers_of, input_of, request_of
+from cms_cache_mw.environ import environ_for, fields_of, headers_of, hit_of, input_of, request_of, status_of
 from cms_cache_mw.options import ConfigError
 from cms_cache_mw.process import at_end, unfit
 from cms_cache_mw.recorder import Recorder
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
 
 log: Final = logging.getLogger("cms_cache_mw")
 
-_STATUS: Final = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 _END: Final = b"the end of an iterable, which is no chunk of it"
 
 
@@ -59,11 +57,14 @@ class WSGICacheMiddleware:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, or let the application answer it."""
+        render = current()
+        if render is None and (body := self._hit(environ, start_response)) is not None:
+            return body
         request = request_of(environ)
         if self._admin.wants(request):
-            body = input_of(environ, self._admin.max_body_bytes)
-            return _answered(drive(self._admin.answer(request, body)), start_response)
-        if render := current():
+            sent = input_of(environ, self._admin.max_body_bytes)
+            return _answered(drive(self._admin.answer(request, sent)), start_response)
+        if render:
             return self._part(render, environ, start_response)
         step = self._step(request)
         if isinstance(step, Answer):
@@ -72,6 +73,20 @@ class WSGICacheMiddleware:
             body_, refresh = _answered(step.answer, start_response), step.refresh
             return self._refreshed(body_, refresh, environ) if refresh else body_
         return _Response(self.cache, step, environ, request, start_response).begin(self.app)
+
+    def _hit(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes] | None:
+        """The body of a page that memory has, with its head on the way; `None` where that is not so plain."""
+        engine = self.cache.engine
+        try:
+            hit = hit_of(environ, engine.hits)
+        except Exception as error:  # noqa: BLE001 - a fault of the cache must not become one of the site
+            engine.tally.fault(error)
+            return None
+        if hit is None:
+            return None
+        status, fields, body = hit
+        start_response(status, fields)
+        return body
 
     def _step(self, request: Request) -> Step:
         if why := unfit():
@@ -290,7 +305,7 @@ class _Then:
 
 
 def _answered(answer: Answer, start_response: StartResponse) -> list[bytes]:
-    start_response(_STATUS.get(answer.status) or f"{answer.status} Unknown", headers_of(answer.fields))
+    start_response(status_of(answer.status), headers_of(answer.fields))
     return list(answer.body)
 
 

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Final
 from cms_cache_mw.core import coding, conditional, ranges
 from cms_cache_mw.core.fields import mentions
 from cms_cache_mw.core.message import combined, without
+from cms_cache_mw.core.representation import represent
 
 if TYPE_CHECKING:
     from cms_cache_mw.core.entry import Entry
     from cms_cache_mw.core.message import Fields, Request
 
+SELECTING: Final = frozenset({b"if-modified-since", b"if-none-match", b"if-range", b"range"})
+"""Request fields that may make an answer something else than the whole response, beside Accept-Encoding."""
 _ASKING: Final = frozenset({b"if-modified-since", b"if-none-match", b"range"})
 """Request fields without which an answer is the whole response."""
 _METADATA: Final = frozenset(
@@ -46,10 +49,9 @@ def select(entry: Entry, request: Request, now: float, wall: float) -> Answer:
 
     Preconditions before ranges, and both only for what would be a success (RFC 9110 §13.2).
     """
-    name = coding.chosen(entry, request)
-    body = entry.encoded.get(name, entry.body)
-    age = (b"age", b"%d" % entry.age(now))
-    fields = (*coding.represented(entry.fields, name, len(body)), age)
+    represented = represent(entry, request.value(b"accept-encoding"))
+    body = represented.body
+    fields = (*represented.fields, (b"age", b"%d" % entry.age(now)))
     if 200 <= entry.status < 300 and mentions(request.fields, _ASKING):  # noqa: PLR2004
         tag = conditional.held(request, fields, coding.tags(entry), wall)
         if tag is not None:

@@ -17,7 +17,7 @@ from cms_cache_mw.core.vary import weight
 
 if TYPE_CHECKING:
     from cms_cache_mw.core.entry import Entry
-    from cms_cache_mw.core.message import Fields, Head, Request
+    from cms_cache_mw.core.message import Fields, Head
     from cms_cache_mw.core.rules import Rules
 
 IDENTITY: Final = b"identity"
@@ -60,9 +60,9 @@ def _rank(accept: bytes) -> tuple[bytes, ...]:
 _memo = lru_cache(maxsize=1024)(_rank)
 
 
-def chosen(entry: Entry, request: Request) -> bytes:
-    """The coding in which the request gets the entry, of those that the entry has."""
-    if entry.encoded and (accept := request.value(b"accept-encoding")):
+def chosen(entry: Entry, accept: bytes | None) -> bytes:
+    """The coding in which the entry is sent to whoever accepts these, of those that the entry has."""
+    if entry.encoded and accept:
         for name in acceptable(accept):
             if name in entry.encoded:
                 return name

@@ -71,16 +71,17 @@ class Cookies:
         self, ignored: Iterable[str] = IGNORED, keyed: Iterable[str] = (), anonymous: Iterable[str] = ANONYMOUS
     ) -> None:
         names = alternatives(ignored)
-        # Finds the first cookie that is not ignored; unanchored and in one pass, since every hit pays for it. No quantifier
-        # gives anything back: a field made of blanks and semicolons would otherwise take quadratic time.
-        self._notable = re.compile(rb"(?:\A|;)[ \t]*+(?!(?:" + names + rb")[ \t]*+(?:[=;]|\Z))[^ \t;]")
+        # Finds the first cookie that is not ignored; in one pass, since every hit pays for it, and from semicolon to semicolon,
+        # which is several times faster than "the beginning or a semicolon". No quantifier gives anything back: a field made
+        # of blanks and semicolons would otherwise take quadratic time.
+        self._notable = re.compile(rb";[ \t]*+(?!(?:" + names + rb")[ \t]*+(?:[=;]|\Z))[^ \t;]")
         self._ignored = re.compile(names)
         self._keyed = re.compile(alternatives(keyed))
         self._anonymous = re.compile(alternatives(anonymous))
 
     def sort(self, value: bytes) -> Jar:
         """The classes of the cookies in a Cookie field."""
-        if not self._notable.search(value):
+        if not self._notable.search(b";" + value):
             return EMPTY
         kept: list[bytes] = []
         keyed: list[tuple[bytes, bytes]] = []

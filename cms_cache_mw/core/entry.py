@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from cms_cache_mw.core.holes import Filled
     from cms_cache_mw.core.message import Fields
+    from cms_cache_mw.core.representation import Representation
 
 Key: TypeAlias = tuple[bytes, ...]
 """A primary key: length-safe, because a tuple of its parts is never joined."""
@@ -69,6 +70,8 @@ class Entry:
     """What its render took, in milliseconds."""
     encoded: dict[bytes, bytes] = field(default_factory=dict)
     """The body in other content codings, by name."""
+    representations: dict[bytes | None, Representation] = field(default_factory=dict)
+    """What it is sent as, by the Accept-Encoding that it was asked with; to be cleared when it gets another coding."""
     holes: Holes = ()
     """Where parts belong that are not in the body."""
     filled: Filled | None = None

@@ -54,7 +54,9 @@ KEYED_FIELDS: Final = frozenset(
 )
 """Fields that frameworks build links from or answer with part of a page for, often without saying so in Vary."""
 
-_NOTABLE: Final = KEYED_FIELDS | {b"host", b"cookie", b"forwarded"}
+TELLING: Final = KEYED_FIELDS | {b"forwarded"}
+"""Fields that make a key longer; with none of them, and no keyed cookie, it is scheme, Host, path and query."""
+_NOTABLE: Final = TELLING | {b"host", b"cookie"}
 _FORWARDED: Final = frozenset({b"host", b"proto"})
 _HOST = re.compile(rb"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?\Z")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})?")
@@ -162,7 +164,7 @@ class Keys:
         sites: Mapping[str, str] | None = None,
         trusted: Iterable[Network] = (),
     ) -> None:
-        self._cookies = cookies
+        self.cookies = cookies
         names = alternatives(ignored_query)
         self._any_ignored = re.compile(rb"(?:\A|&)(?:" + names + rb")(?:[=&]|\Z)")
         self._ignored = re.compile(names)
@@ -180,8 +182,8 @@ class Keys:
         if site is None:
             return Refused(Reason.HOST)
         jar = EMPTY
-        if self._cookies and (sent := [value for name, value in notable if name == b"cookie"]):
-            jar = self._cookies.sort(b"; ".join(sent))
+        if self.cookies and (sent := [value for name, value in notable if name == b"cookie"]):
+            jar = self.cookies.sort(b"; ".join(sent))
             if jar.other is not None:
                 return Refused(Reason.COOKIE, jar.other)
             request = replace(request, fields=_with_cookies(request.fields, jar))
@@ -209,9 +211,9 @@ class Keys:
 
     def for_nobody(self, asked: Asked) -> Asked:
         """The same as asked by a visitor without cookies of the anonymous class, so that what is rendered may be stored."""
-        if not asked.anonymous or self._cookies is None:
+        if not asked.anonymous or self.cookies is None:
             return asked
-        jar = self._cookies.sort(b"; ".join(asked.request.lines(b"cookie")))
+        jar = self.cookies.sort(b"; ".join(asked.request.lines(b"cookie")))
         request = replace(
             asked.request, fields=_with_cookies(asked.request.fields, Jar(sent=b"; ".join(jar.keyed) or None))
         )

@@ -115,6 +115,13 @@ def bypass(request: Request, rules: Rules) -> Reason | None:
     return None
 
 
+def heeded(rules: Rules) -> frozenset[bytes]:
+    """The request fields without which `before` judges a GET or HEAD by the entry alone."""
+    return _notable(rules.bypass) | (
+        frozenset({b"cache-control", b"pragma"}) if rules.client_directives else frozenset()
+    )
+
+
 @lru_cache(maxsize=8)
 def _notable(guarded: frozenset[bytes]) -> frozenset[bytes]:
     """The fields that `bypass` looks at."""

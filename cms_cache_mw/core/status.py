@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
-    from cms_cache_mw.core.message import Fields
+    from cms_cache_mw.core.message import Field, Fields
 
 HIT_MEMORY: Final = b"cms-cache; hit; ttl=%d; detail=memory"
 """Template of the item for an answer from the worker's memory; takes the seconds of freshness left, negative once stale."""
@@ -165,6 +165,15 @@ def write(
     b'cms-cache; fwd=stale; fwd-status=304; detail=revalidated'
     """
     return "; ".join(["cms-cache", *_parameters(reason, status, detail, stored=stored, collapsed=collapsed)]).encode()
+
+
+@lru_cache(maxsize=8192)
+def held(age: int, ttl: int) -> tuple[Field, Field]:
+    """The fields that a fresh hit from memory adds to its representation: Age, and our Cache-Status as `append` writes it.
+
+    They are made of whole seconds, of which there are few.
+    """
+    return (b"age", b"%d" % age), (b"cache-status", HIT_MEMORY % ttl)
 
 
 def refused() -> bytes:

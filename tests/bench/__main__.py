@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tests.bench.figure import Figure
 
-APART = {"figure", "__main__"}
+APART = {"browser", "figure", "__main__"}
 
 
 def figures(wanted: list[str]) -> Iterator[Figure]:

@@ -67,12 +67,12 @@ def test_chosen() -> None:
     """The best coding that the entry has, and identity for whoever takes none of them."""
     entry = plain(encoded={b"gzip": b"g", b"br": b"b"})
 
-    assert chosen(entry, request("Accept-Encoding: gzip, br")) == b"br"
-    assert chosen(entry, request("Accept-Encoding: gzip", "Accept-Encoding: zstd")) == b"gzip"
-    assert chosen(entry, request("Accept-Encoding: zstd")) == IDENTITY
-    assert chosen(entry, request("Accept-Encoding:")) == IDENTITY
-    assert chosen(entry, request()) == IDENTITY
-    assert chosen(plain(), request("Accept-Encoding: gzip")) == IDENTITY
+    assert chosen(entry, request("Accept-Encoding: gzip, br").value(b"accept-encoding")) == b"br"
+    assert chosen(entry, request("Accept-Encoding: gzip", "Accept-Encoding: zstd").value(b"accept-encoding")) == b"gzip"
+    assert chosen(entry, request("Accept-Encoding: zstd").value(b"accept-encoding")) == IDENTITY
+    assert chosen(entry, request("Accept-Encoding:").value(b"accept-encoding")) == IDENTITY
+    assert chosen(entry, request().value(b"accept-encoding")) == IDENTITY
+    assert chosen(plain(), request("Accept-Encoding: gzip").value(b"accept-encoding")) == IDENTITY
 
 
 HTML = "Content-Type: text/html; charset=utf-8"

@@ -1,0 +1,125 @@
+"""The hit, in one function: a request that nothing makes special, and a page in memory that is fresh and valid.
+
+Most requests are that, so they are answered here with only what such a request needs. The rest takes the general way
+(`engine.lookup`), which would have given the same answers: a test holds the two against each other. Little has to be asked,
+because the keys in memory were made by `Keys.ask`: whoever finds a page under the bare parts of a request knows that its Host,
+target and query are in order. What is not in the key is looked at: cookies, and the fields in `notable`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from cms_cache_mw.core import policy, vary
+from cms_cache_mw.core.answer import SELECTING, Answer, select
+from cms_cache_mw.core.entry import Entry
+from cms_cache_mw.core.keys import TELLING
+from cms_cache_mw.core.message import Request
+from cms_cache_mw.core.representation import Representation, represent
+from cms_cache_mw.core.status import HIT_MEMORY, Reason, append
+from cms_cache_mw.stores.memory import Variants
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from cms_cache_mw.core.cookies import Cookies
+    from cms_cache_mw.core.entry import Key
+    from cms_cache_mw.core.message import Field
+    from cms_cache_mw.core.rules import Rules
+    from cms_cache_mw.purge.clock import Clock
+    from cms_cache_mw.stores.memory import Memory
+    from cms_cache_mw.tally import Tally
+
+READ_AGAIN: Final = 2
+"""The use after which an entry is worth better codings: up to there it takes the general way, which makes them."""
+MOST_VARIED: Final = 32
+"""Request fields by which pages vary that are looked at here."""
+
+_HIT: Final = Reason.HIT
+READING: Final = frozenset({"GET", "HEAD"})
+SCHEMES: Final = {"http": b"http", "https": b"https"}
+"""Schemes as keys have them."""
+OFTEN: Final = frozenset({b"host", b"cookie", b"accept-encoding"})
+"""The notable fields of most requests."""
+
+Hit: TypeAlias = tuple[Entry, Representation, int, int]
+"""A page, what it is sent as, and the whole seconds of its age and of its freshness. A tuple, for it is made for every hit."""
+
+
+class Hits:
+    """Answers what memory can answer at once."""
+
+    def __init__(
+        self,
+        rules: Rules,
+        cookies: Cookies | None,
+        memory: Memory,
+        clock: Clock,
+        tally: Tally,
+        *,
+        now: Callable[[], float],
+        wall: Callable[[], float],
+    ) -> None:
+        self._rules, self._cookies, self._memory, self._clock, self._tally = rules, cookies, memory, clock, tally
+        self._now, self._wall = now, wall
+        self._varied: frozenset[bytes] = frozenset()
+        self.notable = OFTEN | SELECTING | TELLING | policy.heeded(rules)
+        """The request fields to look at: without the rest the answers are the same. More, once pages vary by more."""
+
+    def find(self, key: Key, cookie: bytes | None, accept: bytes | None, others: Collection[Field] = ()) -> Hit | None:
+        """The page in memory for a GET or HEAD, which is fresh; `None` where more has to be known.
+
+        `key` is scheme, Host, path and query, `accept` is Accept-Encoding; `others` are the notable fields beside them, and
+        those of them that came more than once.
+        """
+        slot = self._memory.get(key)
+        if others and not self._understood(others):
+            return None
+        entry = (
+            self._variant(_request("GET", key, cookie, accept, others), slot) if isinstance(slot, Variants) else slot
+        )
+        if entry is None or entry.hits < READ_AGAIN or entry.holes:
+            return None
+        if cookie and self._cookies:
+            jar = self._cookies.sort(cookie)
+            if jar.keyed or jar.other is not None:
+                return None
+        now, freshness = self._now(), entry.freshness
+        age = now - entry.born
+        if not 0.0 <= age < freshness.lifetime or freshness.validate or self._clock.check(entry, now) is not None:
+            return None
+        self._memory.touch(key, entry)
+        self.account(entry, now)
+        return entry, represent(entry, accept), int(age), int(freshness.lifetime - age)
+
+    def account(self, entry: Entry, now: float) -> None:
+        """Accounting: all that is noted of a fresh hit from memory. What can be told later, from `entry.hits` say, has no place here."""
+        entry.hits += 1
+        self._tally.hits += 1
+        self._tally.journal.note((now, _HIT, _HIT, False, entry.site, entry.url, entry.status, entry.born))
+
+    def selected(self, hit: Hit, method: str, key: Key, accept: bytes | None, others: Collection[Field]) -> Answer:
+        """The answer made of a page that was found for a request that may not want the whole of it: HEAD, conditions, ranges."""
+        answer = select(hit[0], _request(method, key, None, accept, others), self._now(), self._wall())
+        return Answer(answer.status, append(answer.fields, HIT_MEMORY % hit[3]), answer.body)
+
+    def _understood(self, others: Collection[Field]) -> bool:
+        """Whether these fields, each there once, leave it at choosing a variant and what to send of it."""
+        names = {name for name, _ in others}
+        return len(names) == len(others) and names <= SELECTING | self._varied
+
+    def _variant(self, request: Request, slot: Variants) -> Entry | None:
+        """The entry for a request, as soon as it is known which fields the entries vary by."""
+        if not self.notable.issuperset(slot.names):
+            if len(self._varied) < MOST_VARIED:
+                self._varied |= set(slot.names)
+                self.notable |= self._varied
+            return None
+        return slot.entries.get(vary.variant(request, slot.names, self._rules))
+
+
+def _request(method: str, key: Key, cookie: bytes | None, accept: bytes | None, others: Collection[Field]) -> Request:
+    scheme, host, path, query, *decoded = key
+    often = ((b"host", host), (b"cookie", cookie), (b"accept-encoding", accept))
+    fields = (*((name, value) for name, value in often if value is not None), *others)
+    return Request(method, scheme.decode(), path, query, fields, raw=not decoded)

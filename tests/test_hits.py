@@ -1,0 +1,273 @@
+"""The short way of a hit: what it answers is what the general way answers, for any request and any page."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from cms_cache_mw import Cache, CacheMiddleware, Config
+from cms_cache_mw.asgi import _request
+from cms_cache_mw.core.answer import Answer
+from cms_cache_mw.core.entry import Entry, Freshness
+from cms_cache_mw.engine import Stale
+from cms_cache_mw.environ import headers_of, hit_of, request_of, status_of
+from cms_cache_mw.hits import READ_AGAIN
+from tests.support.asgi import WALL, fields
+from tests.support.clock import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from starlette.types import Receive, Scope, Send
+
+    from cms_cache_mw.core.message import Request
+
+Shown = tuple[int, list[tuple[bytes, bytes]], bytes]
+
+BODY = b"<p>a page</p>" * 30
+LANGUAGES = ("de, en;q=0.5", "en", "EN;q=1.0")
+LINES = (
+    *("Accept-Encoding: gzip, br", "Accept-Encoding: br;q=0.1, gzip", "Accept-Encoding: identity", "Accept-Encoding:"),
+    *(f"Accept-Language: {value}" for value in LANGUAGES),
+    *("Cookie: _ga=1; _fbp=2", "Cookie: csrftoken=x", "Cookie: session=me", "Cookie: lang=de", "Cookie:", "Cookie: ;"),
+    *('If-None-Match: "tag"', 'If-None-Match: "tag-gz"', "If-None-Match: *", 'If-None-Match: W/"other"'),
+    *(
+        "If-Modified-Since: Sat, 01 Nov 2025 08:00:00 GMT",
+        "Range: bytes=0-9",
+        "Range: bytes=0-3,8-9",
+        "Range: bytes=9999-",
+    ),
+    *(
+        'If-Range: "tag"',
+        "Cache-Control: no-cache",
+        "Cache-Control: max-age=5",
+        "Pragma: no-cache",
+        "Upgrade: websocket",
+    ),
+    *(
+        "Authorization: Basic eDp5",
+        "X-Api-Key: 1",
+        'If-Match: "tag"',
+        "X-HTTP-Method-Override: PUT",
+        "Content-Length: 0",
+    ),
+    *(
+        "Content-Length: 5",
+        "Transfer-Encoding: chunked",
+        "X-Forwarded-Host: evil.example",
+        "Forwarded: host=evil.example",
+    ),
+    *("HX-Request: true", "X-Fancy: 1", "X-Fancy: 2, 3", "User-Agent: somebody", "Accept: text/html"),
+)
+HOSTS: tuple[list[str], ...] = (
+    *(["Host: example.org"],) * 12,
+    [],
+    ["Host: example.org", "Host: example.org"],
+    ["Host: other.example"],
+    ["Host: a b"],
+)
+METHODS = (*("GET",) * 8, "HEAD", "HEAD", "POST", "PURGE")
+TARGETS = (
+    *("/page",) * 10,
+    "/page?a=1",
+    "/page?a=1&utm_source=x",
+    "/page?utm_source=x",
+    "/other",
+    "/page?",
+    "//page",
+    "page",
+)
+
+
+@pytest.fixture(scope="module", params=["cms", "rfc"])
+def site(request: pytest.FixtureRequest) -> Iterator[tuple[CacheMiddleware, Clock]]:
+    """A cache whose memory the test fills, and its clock."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        raise AssertionError("nobody renders here")
+
+    clock = Clock()
+    app = CacheMiddleware(application)
+    config = Config(profile=request.param, keyed_cookies=("lang",))
+    app.cache = Cache(config, now=clock.now, wall=lambda: WALL + clock.now())
+    app.cache.start()
+    yield app, clock
+    app.cache.close()
+
+
+@st.composite
+def entries(draw: st.DrawFn) -> Entry:
+    """Pages of any age, status, validators and codings."""
+    lines = draw(
+        st.lists(
+            st.sampled_from(
+                (
+                    "Last-Modified: Sat, 01 Nov 2025 08:00:00 GMT",
+                    "Date: Sat, 01 Nov 2025 09:00:00 GMT",
+                    "Cache-Status: below; hit",
+                )
+            ),
+            unique=True,
+        )
+    )
+    tag = draw(st.sampled_from(('ETag: "tag"', 'ETag: W/"tag"', "X: y")))
+    head = fields("Content-Type: text/html", tag, *lines, f"Content-Length: {len(BODY)}")
+    freshness = Freshness(
+        draw(st.sampled_from((0, 5, 60, 60, 60, 60.5))),
+        while_revalidate=draw(st.sampled_from((0, 30))),
+        validate=draw(st.sampled_from((False, False, False, True))),
+    )
+    encoded = draw(st.sampled_from(({}, {b"gzip": b"g" * 40}, {b"gzip": b"g" * 40, b"br": b"b" * 30})))
+    entry = Entry(draw(st.sampled_from((200, 200, 200, 404, 301))), tuple(head), BODY, freshness, 0.0, 0, 0, (7, 8))
+    entry.encoded = dict(encoded)
+    return entry
+
+
+def shown(answer: Answer) -> Shown:
+    """An answer as it reaches the visitor."""
+    return answer.status, list(answer.fields), b"".join(answer.body)
+
+
+def generally(app: CacheMiddleware, request: Request) -> Shown | None:
+    """What the general way answers from memory, if it does."""
+    step = app.cache.engine.lookup(request)
+    if isinstance(step, Stale) and step.refresh:
+        step.refresh.close()
+    return shown(step) if isinstance(step, Answer) else None
+
+
+def environ_of(scope: Scope) -> dict[str, Any]:
+    """The same request as a WSGI server has it, which joins fields that come more than once."""
+    made: dict[str, Any] = {
+        "REQUEST_METHOD": scope["method"], "SCRIPT_NAME": "", "PATH_INFO": scope["path"], "wsgi.url_scheme": scope["scheme"],
+        "QUERY_STRING": scope["query_string"].decode(), "RAW_URI": scope["raw_path"].decode(), "wsgi.input": io.BytesIO(),
+    }  # fmt: skip
+    for name, value in scope["headers"]:
+        spelled = name.decode().upper().replace("-", "_")
+        spelled = spelled if spelled == "CONTENT_LENGTH" else f"HTTP_{spelled}"
+        made[spelled] = f"{made[spelled]}, {value.decode()}" if spelled in made else value.decode()
+    return made
+
+
+def hold(app: CacheMiddleware, entry: Entry, names: tuple[bytes, ...], now: float, age: float) -> None:
+    """Have an entry in memory under all keys it may be asked by, at a certain age."""
+    cache = app.cache
+    cache.parts.memories["rendered"].clear()
+    entry.epoch, entry.base = cache.worker.clock.token
+    entry.born, entry.hits = now - age, 2 * READ_AGAIN
+    entry.variant = tuple((name, {b"accept-language": b"en", b"x-fancy": b"1"}[name]) for name in names)
+    for key in ((b"https", b"example.org", b"/page", b""), (b"https", b"example.org", b"/page", b"a=1")):
+        for mark in ((), (b"decoded",)):
+            cache.parts.memories["rendered"].put((*key, *mark), entry, names)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    entry=entries(),
+    names=st.sampled_from(((), (), (), (b"accept-language",), (b"accept-language", b"x-fancy"))),
+    age=st.sampled_from((0.0, 0.25, 1.0, 4.75, 5.0, 60.0, 60.25, 75.0, 100.0, -1.0)),
+    asked=st.tuples(st.sampled_from(METHODS), st.sampled_from(TARGETS), st.sampled_from(HOSTS)),
+    lines=st.lists(st.sampled_from(LINES), max_size=4),
+    purged=st.sampled_from((None, None, None, "hard", "soft", "other")),
+)
+def test_the_short_way_is_the_general_way(  # noqa: PLR0917 - each is drawn
+    site: tuple[CacheMiddleware, Clock],
+    entry: Entry,
+    names: tuple[bytes, ...],
+    age: float,
+    asked: tuple[str, str, list[str]],
+    lines: list[str],
+    purged: str | None,
+) -> None:
+    """Whatever the short way answers the general way would have answered, byte by byte, under ASGI and under WSGI."""
+    app, clock = site
+    hold(app, entry, names, clock.now(), age)
+    if purged:
+        app.cache.worker.purge([9 if purged == "other" else 7], kind="soft" if purged == "soft" else "hard")
+    method, target, hosts = asked
+    path, _, query = target.partition("?")
+    scope: Scope = {
+        "type": "http", "method": method, "scheme": "https", "path": unquote_to_bytes(path).decode(), "raw_path": path.encode(),
+        "query_string": query.encode(), "headers": fields(*hosts, *lines), "client": ("192.0.2.1", 1),
+    }  # fmt: skip
+    if hit := app._hit(scope):
+        start, body = hit
+        event("answered")
+        assert (start["status"], start["headers"], body["body"]) == generally(app, _request(scope))
+    environ = environ_of(scope)
+    if brief := hit_of(environ, app.cache.engine.hits):
+        status, head, chunks = brief
+        general = generally(app, request_of(environ))
+        assert general is not None
+        assert (status, head, b"".join(chunks)) == (status_of(general[0]), headers_of(tuple(general[1])), general[2])
+
+
+@pytest.mark.parametrize(
+    ("method", "lines"),
+    [
+        ("GET", []),
+        ("GET", ["Cookie: _ga=1; _fbp=2", "Accept-Encoding: gzip, br"]),
+        ("GET", ["Cookie: csrftoken=x"]),
+        ("HEAD", []),
+        ("GET", ['If-None-Match: "tag"']),
+        ("GET", ["Range: bytes=0-9"]),
+    ],
+    ids=["plain", "analytics", "csrftoken", "HEAD", "condition", "range"],
+)
+@pytest.mark.parametrize("names", [(), (b"accept-language",)], ids=["one", "variants"])
+def test_what_is_usual_goes_the_short_way(
+    site: tuple[CacheMiddleware, Clock], method: str, lines: list[str], names: tuple[bytes, ...]
+) -> None:
+    """Browsers' requests for a page that was read before are answered the short way, those for variants once it knows of them."""
+    app, clock = site
+    if app.cache.config.profile == "rfc":
+        lines = [line for line in lines if "csrftoken" not in line]
+    entry = Entry(200, tuple(fields("Content-Type: text/html", 'ETag: "tag"')), BODY, Freshness(60), 0.0, 0, 0, (7, 8))
+    hold(app, entry, names, clock.now(), 1.0)
+    sent = fields("Host: example.org", "Accept-Language: en", "User-Agent: somebody", *lines)
+    scope: Scope = {
+        "type": "http", "method": method, "scheme": "https", "path": "/page", "raw_path": b"/page", "query_string": b"", "headers": sent,
+    }  # fmt: skip
+    hits = entry.hits
+    app._hit(scope)
+    assert app._hit(scope) is not None
+    assert hit_of(environ_of(scope), app.cache.engine.hits) is not None
+    assert entry.hits >= hits + 2
+    cache: Any = app.cache.stats()
+    assert cache["answers"]["memory"] >= 2
+
+
+def test_heads_are_not_shared(site: tuple[CacheMiddleware, Clock]) -> None:
+    """What somebody around the cache does to a head is not seen by the next visitor."""
+    app, clock = site
+    entry = Entry(200, tuple(fields("Content-Type: text/html")), BODY, Freshness(60), 0.0, 0, 0, ())
+    hold(app, entry, (), clock.now(), 1.0)
+    scope: Scope = {
+        "type": "http", "method": "GET", "scheme": "https", "path": "/page", "raw_path": b"/page", "query_string": b"",
+        "headers": fields("Host: example.org"),
+    }  # fmt: skip
+    first = app._hit(scope)
+    assert first is not None
+    first[0]["headers"].append((b"set-cookie", b"mine"))
+    second = app._hit(scope)
+    assert second is not None
+    assert b"set-cookie" not in dict(second[0]["headers"])
+
+
+def test_fields_that_pages_vary_by_are_bounded(site: tuple[CacheMiddleware, Clock]) -> None:
+    """However many fields pages vary by, few are looked at in each request."""
+    app, clock = site
+    hits = app.cache.engine.hits
+    for number in range(100):
+        name = b"x-%d" % number
+        entry = Entry(
+            200, (), BODY, Freshness(60), clock.now(), *app.cache.worker.clock.token, (), variant=((name, None),)
+        )
+        app.cache.parts.memories["rendered"].put((b"https", b"h", b"/%d" % number, b""), entry, (name,))
+        hits.find((b"https", b"h", b"/%d" % number, b""), None, None)
+    assert sum(name.startswith(b"x-") and name[2:].isdigit() for name in hits.notable) <= 32
