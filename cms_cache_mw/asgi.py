@@ -10,19 +10,17 @@ from cms_cache_mw.admin.api import Admin
 from cms_cache_mw.cache import Cache
 from cms_cache_mw.collecting import current
 from cms_cache_mw.core.answer import Answer
-from cms_cache_mw.core.message import Request
 from cms_cache_mw.core.policy import relayed
 from cms_cache_mw.core.tags import TagError, read_tags
-from cms_cache_mw.core.status import held
 from cms_cache_mw.engine import Stale
-from cms_cache_mw.hits import READING, SCHEMES
+from cms_cache_mw.scope import hit_of, request_of
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from cms_cache_mw.collecting import Collector
     from cms_cache_mw.config import Config
-    from cms_cache_mw.core.message import Field, Fields
+    from cms_cache_mw.core.message import Fields
     from cms_cache_mw.core.rules import Rules
     from cms_cache_mw.recorder import Recorder
 
@@ -41,11 +39,11 @@ class CacheMiddleware:
             application = self._lifespan if scope["type"] == "lifespan" else self.app
             return await application(scope, receive, send)
         render = current()
-        if render is None and (hit := self._hit(scope)):
+        if render is None and (hit := hit_of(scope, self.cache.engine)):
             start, body = hit
             await send(start)
             return await send(body)
-        request = _request(scope)
+        request = request_of(scope)
         if self._admin.wants(request):
             answer = await self._admin.answer(request, await _body(receive, self._admin.max_body_bytes))
             return await _send(answer, send)
@@ -73,42 +71,6 @@ class CacheMiddleware:
             await send(message)
 
         await self.app(scope, receive, noted)
-
-    def _hit(self, scope: Scope) -> tuple[Message, Message] | None:
-        """The messages of a page that memory has; `None` where that is not so plain."""
-        engine = self.cache.engine
-        hits = engine.hits
-        try:
-            wanted, method, host, cookie, accept = hits.notable, scope["method"], b"", None, None
-            others: list[Field] = []
-            for field in scope["headers"]:
-                if (name := field[0]) in wanted:
-                    if name == b"cookie" and cookie is None:
-                        cookie = field[1]
-                    elif name == b"accept-encoding" and accept is None:
-                        accept = field[1]
-                    elif name == b"host" and not host:
-                        host = field[1]
-                    else:
-                        others.append(field)
-            key = (SCHEMES[scope["scheme"]], host, scope["raw_path"], scope["query_string"])
-            hit = hits.find(key, cookie, accept, others) if method in READING else None
-            if hit is None:
-                return None
-            entry, shown, age, ttl = hit
-            if others or method == "HEAD":
-                answer = hits.selected(hit, method, key, accept, others)
-                status, fields, body = answer.status, list(answer.fields), b"".join(answer.body)
-            else:
-                # A list of its own: what is around us may change it.
-                status, fields, body = entry.status, [*shown.fields, *held(age, ttl)], shown.body
-        except KeyError:
-            return None
-        except Exception as error:  # noqa: BLE001 - a fault of the cache must not become one of the site
-            engine.tally.fault(error)
-            return None
-        start = {"type": "http.response.start", "status": status, "headers": fields}
-        return start, {"type": "http.response.body", "body": body}
 
     async def _render(self, recorder: Recorder, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the application answer through the recorder."""
@@ -234,20 +196,6 @@ class _Response:
             await _send(begun, self._send)
         else:
             await self._send({**message, "headers": list(begun)})
-
-
-def _request(scope: Scope) -> Request:
-    raw = scope.get("raw_path")
-    client = scope.get("client")
-    return Request(
-        method=scope["method"],
-        scheme=scope.get("scheme", "http"),
-        path=scope["path"].encode("utf-8", "surrogateescape") if raw is None else raw.partition(b"?")[0],
-        query=scope.get("query_string", b""),
-        fields=tuple(scope["headers"]),
-        raw=raw is not None,
-        client=client[0] if client else "",
-    )
 
 
 def _fields(start: Message) -> Fields:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
 
     from cms_cache_mw.core.message import Field, Fields
-    from cms_cache_mw.hits import Hits
+    from cms_cache_mw.engine import Engine
 
 _OTHERS: Final = {"CONTENT_TYPE": b"content-type", "CONTENT_LENGTH": b"content-length"}
 """Fields that have no prefix in an environ."""
@@ -40,9 +40,9 @@ def request_of(environ: WSGIEnvironment) -> Request:
         return _request(environ, "replace", is_path=False)
 
 
-def hit_of(environ: WSGIEnvironment, hits: Hits) -> tuple[str, list[tuple[str, str]], list[bytes]] | None:
-    """The status, fields and body of a page that memory has for a request; `None` where `request_of` has to look closer."""
-    method, rare = environ["REQUEST_METHOD"], _rare(hits.notable)
+def hit_of(environ: WSGIEnvironment, engine: Engine) -> tuple[str, list[tuple[str, str]], list[bytes]] | None:
+    """The status, fields and body of a page that memory has for a request; `None` where it takes more to answer it."""
+    hits, method = engine.hits, environ["REQUEST_METHOD"]
     if environ.get("CONTENT_LENGTH") or (environ.get("RAW_URI") or environ.get("REQUEST_URI") or "/")[0] != "/":
         return None
     try:
@@ -51,17 +51,20 @@ def hit_of(environ: WSGIEnvironment, hits: Hits) -> tuple[str, list[tuple[str, s
         key = (SCHEMES[environ["wsgi.url_scheme"]], host, path, query, b"decoded")
         cookie = environ["HTTP_COOKIE"].encode("latin-1") if "HTTP_COOKIE" in environ else None
         accept = environ["HTTP_ACCEPT_ENCODING"].encode("latin-1") if "HTTP_ACCEPT_ENCODING" in environ else None
+        rare = _rare(hits.notable)
         others = [] if rare.isdisjoint(environ) else _named(rare, environ)
+        if method not in READING or engine.gate or (hit := hits.find(key, cookie, accept, others)) is None:
+            return None
+        entry, shown, age, ttl = hit
+        if others or method == "HEAD":
+            answer = hits.selected(hit, method, key, accept, others)
+            return status_of(answer.status), headers_of(answer.fields), list(answer.body)
+        texts = shown.texts or hits.spell(key, hit, tuple(headers_of(shown.fields)))
     except (KeyError, UnicodeEncodeError):
         return None
-    hit = hits.find(key, cookie, accept, others) if method in READING else None
-    if hit is None:
+    except Exception as error:  # noqa: BLE001 - a fault of the cache must not become one of the site
+        engine.tally.fault(error)
         return None
-    if others or method == "HEAD":
-        answer = hits.selected(hit, method, key, accept, others)
-        return status_of(answer.status), headers_of(answer.fields), list(answer.body)
-    entry, shown, age, ttl = hit
-    texts = shown.texts = shown.texts or tuple(headers_of(shown.fields))
     # A list of its own: the server, and what is around us, may change it.
     return status_of(entry.status), [*texts, *_held(age, ttl)], [shown.body]
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cms_cache_mw.core.cookies import Cookies
     from cms_cache_mw.core.entry import Key
     from cms_cache_mw.core.message import Field
+    from cms_cache_mw.core.representation import Texts
     from cms_cache_mw.core.rules import Rules
     from cms_cache_mw.purge.clock import Clock
     from cms_cache_mw.stores.memory import Memory
@@ -90,7 +91,8 @@ class Hits:
             return None
         self._memory.touch(key, entry)
         self.account(entry, now)
-        return entry, represent(entry, accept), int(age), int(freshness.lifetime - age)
+        shown = entry.representations.get(accept if entry.encoded else None) or self._represented(key, entry, accept)
+        return entry, shown, int(age), int(freshness.lifetime - age)
 
     def account(self, entry: Entry, now: float) -> None:
         """Accounting: all that is noted of a fresh hit from memory. What can be told later, from `entry.hits` say, has no place here."""
@@ -102,6 +104,17 @@ class Hits:
         """The answer made of a page that was found for a request that may not want the whole of it: HEAD, conditions, ranges."""
         answer = select(hit[0], _request(method, key, None, accept, others), self._now(), self._wall())
         return Answer(answer.status, append(answer.fields, HIT_MEMORY % hit[3]), answer.body)
+
+    def spell(self, key: Key, hit: Hit, texts: Texts) -> Texts:
+        """Remember the fields of a hit in the words of WSGI."""
+        hit[1].texts = texts
+        self._memory.reweigh(key, hit[0])
+        return texts
+
+    def _represented(self, key: Key, entry: Entry, accept: bytes | None) -> Representation:
+        shown = represent(entry, accept)
+        self._memory.reweigh(key, entry)
+        return shown
 
     def _understood(self, others: Collection[Field]) -> bool:
         """Whether these fields, each there once, leave it at choosing a variant and what to send of it."""

@@ -58,7 +58,9 @@ class WSGICacheMiddleware:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, or let the application answer it."""
         render = current()
-        if render is None and (body := self._hit(environ, start_response)) is not None:
+        if render is None and (hit := hit_of(environ, self.cache.engine)):
+            status, headers, body = hit
+            start_response(status, headers)
             return body
         request = request_of(environ)
         if self._admin.wants(request):
@@ -73,20 +75,6 @@ class WSGICacheMiddleware:
             body_, refresh = _answered(step.answer, start_response), step.refresh
             return self._refreshed(body_, refresh, environ) if refresh else body_
         return _Response(self.cache, step, environ, request, start_response).begin(self.app)
-
-    def _hit(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes] | None:
-        """The body of a page that memory has, with its head on the way; `None` where that is not so plain."""
-        engine = self.cache.engine
-        try:
-            hit = hit_of(environ, engine.hits)
-        except Exception as error:  # noqa: BLE001 - a fault of the cache must not become one of the site
-            engine.tally.fault(error)
-            return None
-        if hit is None:
-            return None
-        status, fields, body = hit
-        start_response(status, fields)
-        return body
 
     def _step(self, request: Request) -> Step:
         if why := unfit():

@@ -32,6 +32,7 @@ PLACES = {
     "cache": "assembly",
     "hold": "assembly",
     "asgi": "rim",
+    "scope": "rim",
     "wsgi": "rim",
     "admin": "rim",
     "cli": "rim",

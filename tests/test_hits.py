@@ -11,11 +11,13 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from cms_cache_mw import Cache, CacheMiddleware, Config
-from cms_cache_mw.asgi import _request
+from cms_cache_mw import environ as environs
+from cms_cache_mw import scope as scopes
 from cms_cache_mw.core.answer import Answer
 from cms_cache_mw.core.entry import Entry, Freshness
 from cms_cache_mw.engine import Stale
-from cms_cache_mw.environ import headers_of, hit_of, request_of, status_of
+from cms_cache_mw.environ import headers_of, status_of
+from cms_cache_mw.gate import Gate
 from cms_cache_mw.hits import READ_AGAIN
 from tests.support.asgi import WALL, fields
 from tests.support.clock import Clock
@@ -195,14 +197,14 @@ def test_the_short_way_is_the_general_way(  # noqa: PLR0917 - each is drawn
         "type": "http", "method": method, "scheme": "https", "path": unquote_to_bytes(path).decode(), "raw_path": path.encode(),
         "query_string": query.encode(), "headers": fields(*hosts, *lines), "client": ("192.0.2.1", 1),
     }  # fmt: skip
-    if hit := app._hit(scope):
+    if hit := scopes.hit_of(scope, app.cache.engine):
         start, body = hit
         event("answered")
-        assert (start["status"], start["headers"], body["body"]) == generally(app, _request(scope))
+        assert (start["status"], start["headers"], body["body"]) == generally(app, scopes.request_of(scope))
     environ = environ_of(scope)
-    if brief := hit_of(environ, app.cache.engine.hits):
+    if brief := environs.hit_of(environ, app.cache.engine):
         status, head, chunks = brief
-        general = generally(app, request_of(environ))
+        general = generally(app, environs.request_of(environ))
         assert general is not None
         assert (status, head, b"".join(chunks)) == (status_of(general[0]), headers_of(tuple(general[1])), general[2])
 
@@ -234,9 +236,9 @@ def test_what_is_usual_goes_the_short_way(
         "type": "http", "method": method, "scheme": "https", "path": "/page", "raw_path": b"/page", "query_string": b"", "headers": sent,
     }  # fmt: skip
     hits = entry.hits
-    app._hit(scope)
-    assert app._hit(scope) is not None
-    assert hit_of(environ_of(scope), app.cache.engine.hits) is not None
+    scopes.hit_of(scope, app.cache.engine)
+    assert scopes.hit_of(scope, app.cache.engine) is not None
+    assert environs.hit_of(environ_of(scope), app.cache.engine) is not None
     assert entry.hits >= hits + 2
     cache: Any = app.cache.stats()
     assert cache["answers"]["memory"] >= 2
@@ -251,23 +253,72 @@ def test_heads_are_not_shared(site: tuple[CacheMiddleware, Clock]) -> None:
         "type": "http", "method": "GET", "scheme": "https", "path": "/page", "raw_path": b"/page", "query_string": b"",
         "headers": fields("Host: example.org"),
     }  # fmt: skip
-    first = app._hit(scope)
+    first = scopes.hit_of(scope, app.cache.engine)
     assert first is not None
     first[0]["headers"].append((b"set-cookie", b"mine"))
-    second = app._hit(scope)
+    second = scopes.hit_of(scope, app.cache.engine)
     assert second is not None
     assert b"set-cookie" not in dict(second[0]["headers"])
 
 
-def test_fields_that_pages_vary_by_are_bounded(site: tuple[CacheMiddleware, Clock]) -> None:
+def test_fields_that_pages_vary_by_are_bounded() -> None:
     """However many fields pages vary by, few are looked at in each request."""
-    app, clock = site
-    hits = app.cache.engine.hits
+    clock = Clock()
+    cache = Cache(Config(), now=clock.now)
+    cache.start()
+    hits = cache.engine.hits
     for number in range(100):
         name = b"x-%d" % number
-        entry = Entry(
-            200, (), BODY, Freshness(60), clock.now(), *app.cache.worker.clock.token, (), variant=((name, None),)
-        )
-        app.cache.parts.memories["rendered"].put((b"https", b"h", b"/%d" % number, b""), entry, (name,))
+        entry = Entry(200, (), BODY, Freshness(60), clock.now(), *cache.worker.clock.token, (), variant=((name, None),))
+        cache.parts.memories["rendered"].put((b"https", b"h", b"/%d" % number, b""), entry, (name,))
         hits.find((b"https", b"h", b"/%d" % number, b""), None, None)
     assert sum(name.startswith(b"x-") and name[2:].isdigit() for name in hits.notable) <= 32
+    cache.close()
+
+
+def test_what_hits_need_is_charged(site: tuple[CacheMiddleware, Clock]) -> None:
+    """What is kept of a page to answer hits with counts against the limit, in each coding and in the words of WSGI."""
+    app, clock = site
+    memory = app.cache.parts.memories["rendered"]
+    entry = Entry(
+        200, tuple(fields("Content-Type: text/html", "X-Long: " + "x" * 1_000)), BODY, Freshness(60), 0.0, 0, 0, ()
+    )
+    entry.encoded = {b"gzip": b"g"}
+    hold(app, entry, (), clock.now(), 1.0)
+    memory.clear()
+    memory.put((b"https", b"example.org", b"/page", b"", b"decoded"), entry)
+    environ = {
+        "REQUEST_METHOD": "GET",
+        "SCRIPT_NAME": "",
+        "PATH_INFO": "/page",
+        "QUERY_STRING": "",
+        "wsgi.url_scheme": "https",
+    }
+    environ["HTTP_HOST"] = "example.org"
+    sizes = [memory.bytes]
+    for accept in ("gzip", "identity", "gzip"):
+        assert environs.hit_of(environ | {"HTTP_ACCEPT_ENCODING": accept}, app.cache.engine)
+        sizes.append(memory.bytes)
+    assert sizes[1] >= sizes[0] + 1_000
+    assert sizes[2] >= sizes[1] + 1_000
+    assert sizes[3] == sizes[2]
+    assert sizes[3] == sum(one.size for _, one in memory.entries())
+
+
+def test_requests_that_the_cache_is_off_for(site: tuple[CacheMiddleware, Clock]) -> None:
+    """Where a gate keeps requests away from the cache, it is asked about each of them."""
+    app, clock = site
+    engine = app.cache.engine
+    hold(app, Entry(200, (), BODY, Freshness(60), 0.0, 0, 0, ()), (), clock.now(), 1.0)
+    scope: Scope = {
+        "type": "http", "method": "GET", "scheme": "https", "path": "/page", "raw_path": b"/page", "query_string": b"",
+        "headers": fields("Host: example.org"),
+    }  # fmt: skip
+    assert scopes.hit_of(scope, engine)
+    assert environs.hit_of(environ_of(scope), engine)
+    engine.gate = Gate(engine, 0.0)
+    try:
+        assert scopes.hit_of(scope, engine) is None
+        assert environs.hit_of(environ_of(scope), engine) is None
+    finally:
+        engine.gate = None

@@ -28,6 +28,11 @@ INTEGER: Final = 36 + 8
 BOOKKEEPING: Final = 1_300
 """An `Entry` with its freshness, numbers and containers, its places in the dict, in the policy and among what is to lapse."""
 
+REPRESENTATION: Final = 700
+"""What an entry is sent as, in one coding, without its body, with its place under an Accept-Encoding."""
+TEXTS: Final = 56 + 2 * 49
+"""A tuple of two texts, without what they say."""
+
 Place: TypeAlias = "tuple[Key, Variant]"
 
 
@@ -46,6 +51,8 @@ def weigh(key: Key, entry: Entry) -> int:
     size += INTEGER * len(entry.prints) + sum(57 + len(tag) for tag in entry.tags)
     size += sum(PAIR + len(name) + len(value or b"") for name, value in entry.variant)
     size += sum(PAIR + len(body) for body in entry.encoded.values())
+    for shown in tuple(entry.representations.values()):
+        size += REPRESENTATION + sum(8 + TEXTS + len(name) + len(value) for name, value in shown.texts)
     if entry.filled:
         size += (
             BOOKKEEPING + len(entry.filled.page.body) + sum(PAIR + len(b) for b in entry.filled.page.encoded.values())
