@@ -189,7 +189,7 @@ class TemplateForm:
     def _fault(self, db: sqlite3.Connection, template: str, source: str) -> str | None:
         for row in inventory.samples(db, template):
             for language in LANGUAGES:
-                here = Visit(row["site"], language, {"newsroom": "", "docs": ""})
+                here = Visit(row["site"], language, "http-")
                 page = Edition(db, row["site"], language).page_at(row["path"])
                 assert page is not None
                 try:

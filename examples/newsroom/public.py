@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
-from examples.newsroom.content import LANGUAGES, SITES, Edition, Page
+from examples.newsroom.content import LANGUAGES, Edition, Page
 from examples.newsroom.rendering import PAGE_SIZE, Press, Rendered, Visit
 
 if TYPE_CHECKING:
@@ -47,10 +47,8 @@ def visit(request: Request, language: str | None = None) -> Visit:
     found, site = HOST.fullmatch(host), site_of(host)
     if language not in LANGUAGES or found is None or site is None:
         raise HTTPException(404)
-    port = found[2] or ""
-    origins = {name: f"{request.url.scheme}://{name}.localhost{port}" for name in SITES}
-    origins[site] = f"{request.url.scheme}://{host}"
-    return Visit(site, language, origins, editor_of(request))
+    door = f"{request.url.scheme}-{(found[2] or ':')[1:]}"
+    return Visit(site, language, door, host, editor_of(request))
 
 
 def editor_of(request: Request) -> str | None:

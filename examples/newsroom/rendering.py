@@ -29,6 +29,7 @@ from examples.newsroom.words import MOTTO, NAMES, WORDS, long_date
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Callable
 
 HERE = Path(__file__).parent
 EDITABLE = ("article", "section", "landing")
@@ -43,12 +44,23 @@ renders = count(1)
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """Where a reader is: the site and language, the address of each site, and who reads."""
+    """Where a reader is: the site and language, the door (`http-8000`: scheme and port), and who reads.
+
+    `host` is the name that the reader knows the site by, where it is not the site's own.
+    """
 
     site: str
     language: str
-    origins: dict[str, str]
+    door: str
+    host: str = ""
     editor: str | None = None
+
+    @property
+    def origins(self) -> dict[str, str]:
+        """The address of each site."""
+        scheme, _, port = self.door.partition("-")
+        origins = {name: f"{scheme}://{name}.localhost{port and f':{port}'}" for name in SITES}
+        return origins | ({self.site: f"{scheme}://{self.host}"} if self.host else {})
 
     def link(self, site: str, path: str, language: str | None = None) -> str:
         """The address of `path`; absolute only where it is on another host."""
@@ -65,6 +77,7 @@ class View:
     number: int
     _edition: Edition
     _environment: ImmutableSandboxedEnvironment
+    _hole: Callable[[str], str] | None = None
     _tags: dict[str, None] = field(default_factory=dict)
     _open_blocks: list[str] = field(default_factory=list)
 
@@ -148,6 +161,12 @@ class View:
         finally:
             self._open_blocks.pop()
 
+    def everywhere(self, block: str) -> Markup:
+        """A block that is on every page: where a cache fills holes, one of them, so that no page depends on the block."""
+        if self._hole is None or self.visit.editor:
+            return self.block(block)
+        return Markup(self._hole(f"block:{block}:{self.visit.site}:{self.visit.language}:{self.visit.door}"))
+
     def rich(self, html: str) -> Markup:
         """An editor's HTML with its blocks and links filled in."""
         return richtext.finish(html, self.visit.link, self.block)
@@ -211,10 +230,11 @@ def _rfc_date(day: str) -> str:
 
 
 class Press:
-    """Renders the pages of one worker."""
+    """Renders the pages of one worker. `hole` gives what a cache fills with a fragment at each visit, by the fragment's name."""
 
-    def __init__(self) -> None:
+    def __init__(self, hole: Callable[[str], str] | None = None) -> None:
         self.environment = sandbox()
+        self._hole = hole
         self.assets: dict[str, str] = {}
 
     def page(self, db: sqlite3.Connection, visit: Visit, page: Page, *, number: int = 1) -> Rendered:
@@ -242,7 +262,7 @@ class Press:
 
     def view(self, db: sqlite3.Connection, visit: Visit, page: Page | None, *, number: int = 1) -> View:
         """A fresh view with nothing noted but the language."""
-        view = View(visit, page, number, Edition(db, visit.site, visit.language), self.environment)
+        view = View(visit, page, number, Edition(db, visit.site, visit.language), self.environment, self._hole)
         view.note(f"lang:{visit.language}")
         return view
 

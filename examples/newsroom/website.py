@@ -21,7 +21,7 @@ from examples.newsroom.rendering import HERE, Press
 from examples.newsroom.seed import ensure
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -37,13 +37,19 @@ SECURITY = (
 )
 
 
-def create_app(database: Path, purge: Purge | None = None, *, password: str = PASSWORD) -> Starlette:
+def create_app(
+    database: Path,
+    purge: Purge | None = None,
+    *,
+    password: str = PASSWORD,
+    hole: Callable[[str], str] | None = None,
+) -> Starlette:
     """The site on the SQLite file `database`, which is seeded if it is not there.
 
-    `purge` is awaited with the tags of each edit, after its commit.
+    `purge` is awaited with the tags of each edit, after its commit; `hole` is where blocks that are on every page go.
     """
     ensure(database)
-    store, press, assets = Database(database), Press(), Assets()
+    store, press, assets = Database(database), Press(hole), Assets()
     press.assets.update(assets.addresses)
     public, desk = Public(store, press), Desk(store, press, purge, password)
 

@@ -104,6 +104,28 @@ def block(guide: Guide) -> None:
     )
 
 
+def everywhere(guide: Guide) -> None:
+    """An editor changes the menu, which is on every page: it is rendered, and no page is."""
+    lines = guide.editor.fields("/edit/block/menu")["body_en"][0].splitlines()
+    old, new = lines[0].partition("=")[0].strip(), "Words"
+    english = [path for path in guide.paths if path.startswith("/en/")]
+    saved = guide.editor.edit_block("menu", body="\n".join([lines[0].replace(old, new, 1), *lines[1:]]))
+    guide.claim(saved.done, "", f"saved; purge {saved.seq} is done on both workers", saved.waited_ms / 1000,
+                seen=saved.status)  # fmt: skip
+    label = f">{new}</a>".encode()
+    with guide.counting() as count:
+        asked = guide.one_by_one(english)
+    fresh = [one for one in asked if label in one.answer.body and one.answer.source == "memory"]
+    bad = [one for one in asked if one not in fresh]
+    guide.claim(
+        bool(english) and not bad and not count.renders, "",
+        f"{len(english)} pages: {len(fresh):,} of {len(asked):,} new, from memory · {renders(count)}",
+        typical(asked), seen=f"{bad[0].worker.letter} {bad[0].path}: {told(bad[0].answer)}" if bad else renders(count),
+    )  # fmt: skip
+    guide.remember(asked)
+    guide.remember(guide.one_by_one([path for path in guide.paths if path not in set(english)]))
+
+
 def template(guide: Guide) -> None:
     """A designer changes a template: what is made with it changes."""
     source = guide.editor.fields("/edit/template/section")["source"][0]
@@ -217,6 +239,7 @@ STEPS: tuple[tuple[str, str, Callable[[Guide], None]], ...] = (
     ("The same page from the other worker", "L2, Redis", other_worker),
     ("The whole site, on both workers", "each page is rendered once", every_page),
     ("An editor changes a block", "block:notice", block),
+    ("An editor changes the menu on every page", "block:menu, a hole in each page", everywhere),
     ("A designer changes a template", "template:section", template),
     ("A translator changes a headline", "page@de", translation),
     ("Redis crashes", "kill -9", outage),
