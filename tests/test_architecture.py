@@ -55,6 +55,7 @@ FOREIGN = {
     "starlette": {"rim"},
     "click": {"rim"},
     "rich": {"rim"},
+    "asgiref": {"rim"},
     "django": {"rim"},
     "jinja2": {"rim"},
     "wagtail": {"rim"},

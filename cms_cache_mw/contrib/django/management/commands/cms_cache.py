@@ -1,0 +1,157 @@
+"""`manage.py cms_cache`: purges, warms and shows the cache from a process of its own, through Redis."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from wsgiref.util import setup_testing_defaults
+
+from django.core.management.base import BaseCommand, CommandError
+
+from cms_cache_mw.contrib.django.site import cache, cached
+from cms_cache_mw.contrib.django.templates import hashes, tag_of
+from cms_cache_mw.core.target import TargetError
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+PATIENCE = 10.0
+"""Seconds that a purge is waited for."""
+KNOWN = "template:-hashes"
+"""The fragment that holds the hashes of the templates at the last deployment."""
+YEAR = 31_536_000.0
+
+
+class Command(BaseCommand):
+    """The command and its verbs."""
+
+    help = "Purge, warm and show the page cache."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare verbs and options."""
+        verbs = parser.add_subparsers(dest="verb", required=True)
+        purge = verbs.add_parser("purge", help="make what depends on these unusable, everywhere")
+        purge.add_argument("tags", nargs="*", help="tags such as page:12 or template:blog/entry.html")
+        purge.add_argument("--url", action="append", default=[], dest="urls", help="a URL, or a path on any site")
+        purge.add_argument("--prefix", action="append", default=[], dest="prefixes", help="a path that ends in /")
+        purge.add_argument("--all", action="store_true", help="everything")
+        purge.add_argument("--changed-templates", action="store_true", help="templates that differ from the last time")
+        warm = verbs.add_parser("warm", help="render these URLs into Redis")
+        warm.add_argument("urls", nargs="+", help="whole URLs, as visitors ask for them")
+        verbs.add_parser("stats", help="this process's view of the cache, as JSON")
+        audit = verbs.add_parser("audit", help="render URLs and say what they show without depending on it")
+        audit.add_argument("urls", nargs="*", help="whole URLs; with Wagtail all live pages where none is given")
+
+    def handle(self, *_: object, **options: Any) -> None:  # noqa: ANN401 - Django's own
+        """Do what the verb says."""
+        getattr(self, f"_{options['verb']}")(options)
+
+    def _purge(self, options: dict[str, Any]) -> None:
+        if cache().config.redis_url is None:
+            raise CommandError("CMS_CACHE has no redis_url: a purge from here would reach no worker")
+        tags = list(options["tags"])
+        if options["changed_templates"]:
+            tags += self._changed()
+            if not (tags or options["urls"] or options["prefixes"] or options["all"]):
+                self.stdout.write("no template has changed")
+                return
+        try:
+            done = cache().purge_sync(
+                tags=tags,
+                urls=options["urls"],
+                prefixes=options["prefixes"],
+                all=options["all"] or "*" in tags,
+                wait=PATIENCE,
+            )
+        except TargetError as error:
+            raise CommandError(str(error)) from None
+        if not done.done:
+            raise CommandError(f"{done.state}: {done.detail}")
+        self.stdout.write(f"purge {done.seq} is done everywhere, after {done.waited_ms:.0f} ms")
+
+    def _changed(self) -> list[str]:
+        """The tags of the templates that differ from those at the last call; all there are where nothing is known of it."""
+        templates = cache().templates
+        self._settled()
+        known: dict[str, str] | None = templates.get_sync(KNOWN)
+        now = hashes()
+        templates.put_sync(KNOWN, now, ttl=YEAR)
+        before = known or {}
+        return sorted(tag_of(name) for name in now.keys() | before.keys() if now.get(name) != before.get(name))
+
+    def _warm(self, options: dict[str, Any]) -> None:
+        application = _application()
+        for url in options["urls"]:
+            status, fields = _asked(application, url)
+            self.stdout.write(f"{status} {fields.get('Cache-Status', '')} {url}")
+
+    def _stats(self, _: dict[str, Any]) -> None:
+        self._settled()
+        self.stdout.write(json.dumps(cache().stats(), indent=2))
+
+    def _audit(self, options: dict[str, Any]) -> None:
+        from django.apps import apps  # noqa: PLC0415 - only where Wagtail is there
+
+        if not apps.is_installed("cms_cache_mw.contrib.wagtail"):
+            raise CommandError("audit needs cms_cache_mw.contrib.wagtail, whose reference index is the second opinion")
+        from cms_cache_mw.contrib.wagtail.audit import untagged  # noqa: PLC0415 - only where Wagtail is there
+
+        missing = 0
+        for url, tags in untagged(cache(), _answers(), options["urls"]):
+            missing += 1
+            self.stdout.write(f"{url} shows {', '.join(sorted(tags))} and does not depend on it")
+        if missing:
+            sys.exit(1)
+        self.stdout.write("every page depends on what it shows")
+
+    def _settled(self) -> None:
+        """Return when this process may use the cache, or say why it may not."""
+        cache().start()
+        deadline = time.monotonic() + PATIENCE
+        while not cache().sure:
+            if time.monotonic() > deadline:
+                raise CommandError("Redis gives this process no lease; see CMS_CACHE['redis_url']")
+            time.sleep(0.01)
+
+
+def _answers() -> Any:  # noqa: ANN401 - Django's own
+    """What answers a request, with all middleware."""
+    from django.core.handlers.base import BaseHandler  # noqa: PLC0415 - loads the middleware
+
+    answers: Any = BaseHandler()
+    answers.load_middleware()
+    return answers.get_response
+
+
+def _application() -> Any:  # noqa: ANN401 - a WSGI application
+    from django.core.handlers.wsgi import WSGIHandler  # noqa: PLC0415 - loads the middleware
+
+    return cached(WSGIHandler())
+
+
+def _asked(application: Any, url: str) -> tuple[str, dict[str, str]]:  # noqa: ANN401 - a WSGI application
+    """The status and the fields of the answer to a visitor without cookies."""
+    parts = urlsplit(url)
+    if not parts.netloc:
+        raise CommandError(f"{url!r}: whole URLs, such as https://www.example.org/news/")
+    environ: dict[str, Any] = {
+        "wsgi.url_scheme": parts.scheme,
+        "HTTP_HOST": parts.netloc,
+        "SERVER_NAME": parts.hostname,
+        "PATH_INFO": parts.path or "/",
+        "QUERY_STRING": parts.query,
+        "wsgi.input": BytesIO(),
+        "wsgi.multithread": True,
+    }
+    setup_testing_defaults(environ)
+    answer: list[tuple[str, dict[str, str]]] = []
+    body = application(environ, lambda status, fields, *_: answer.append((status, dict(fields))))
+    for _ in body:
+        pass
+    if close := getattr(body, "close", None):
+        close()
+    return answer[0]

@@ -1,0 +1,134 @@
+"""Purges that wait for Django's transactions: what changes in one of them goes in one purge, once it is committed.
+
+A purge before the commit would let a visitor's render read the old rows and store them for good.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from asgiref.sync import sync_to_async
+from django.db import DEFAULT_DB_ALIAS, connections
+
+from cms_cache_mw.contrib.django.site import cache
+from cms_cache_mw.core.tags import spelled
+from cms_cache_mw.core.target import MAX_TARGETS, Target
+from cms_cache_mw.runtime import running_loop
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+log: Final = logging.getLogger("cms_cache_mw")
+WAIT: Final = 1.0
+"""Seconds that whoever commits waits at most until no worker serves what was rendered before."""
+TOO_MANY: Final = 20_000
+"""Tags in one purge from which on everything is purged: naming them would cost more than rendering."""
+
+
+def purge(
+    *tags: str,
+    urls: Collection[str] = (),
+    prefixes: Collection[str] = (),
+    everything: bool = False,
+    using: str = DEFAULT_DB_ALIAS,
+) -> None:
+    """Purge when the transaction commits, at once where there is none; `apurge` in coroutines.
+
+    Trouble with Redis raises nothing: the purge is kept and made later. Raises `TargetError` for what cannot be meant.
+    """
+    named = Target.named(map(spelled, tags), urls, prefixes, "", everything=everything)
+    targets = _split(named)
+    for target in targets:
+        cache().prints(target)
+    connection = connections[using]
+    batch = getattr(connection, "cms_cache_batch", None)
+    if batch is None or not batch.alive(connection):
+        batch = connection.cms_cache_batch = _Batch()
+    batch.add(connection, targets)
+
+
+async def apurge(*tags: str, **options: Any) -> None:  # noqa: ANN401 - those of `purge`
+    """`purge` for coroutines."""
+    await sync_to_async(purge)(*tags, **options)
+
+
+@contextmanager
+def purged_with() -> Iterator[set[str]]:
+    """Tags that are added while the block runs are purged with it: on commit, and not where it raises."""
+    tags: set[str] = set()
+    yield tags
+    if tags:
+        purge(*tags)
+
+
+class _Batch:
+    """What one transaction changes. Parts of savepoints that are rolled back are forgotten by Django, and by us."""
+
+    def __init__(self) -> None:
+        self._parts: list[_Part] = []
+
+    def alive(self, connection: Any) -> bool:  # noqa: ANN401 - Django's connection
+        """Whether a part still waits for a commit; those of a transaction that was rolled back do not."""
+        waiting = {id(hook) for _, hook, *_ in connection.run_on_commit}
+        self._parts = [part for part in self._parts if id(part) in waiting]
+        return bool(self._parts)
+
+    def add(self, connection: Any, targets: list[Target]) -> None:  # noqa: ANN401 - the same
+        """Purge these when the transaction commits."""
+        if self._parts and set(targets) <= set(self._parts[-1].targets):
+            return
+        part = _Part(self, targets)
+        self._parts.append(part)
+        connection.on_commit(part)
+
+    def flush(self) -> None:
+        """Purge all parts at once; the hooks of the others find nothing left."""
+        targets = list(dict.fromkeys(target for part in self._parts for target in part.targets))
+        self._parts = []
+        if targets:
+            _carry_out(targets)
+
+
+class _Part:
+    """One change's share of a batch, as a hook on commit."""
+
+    def __init__(self, batch: _Batch, targets: list[Target]) -> None:
+        self.targets, self._batch = targets, batch
+
+    def __call__(self) -> None:
+        self._batch.flush()
+
+
+def _split(target: Target) -> list[Target]:
+    """The target in parts of a size that a purge may have."""
+    tags = target.tags
+    if target.everything or len(tags) > TOO_MANY:
+        return [Target(everything=True)]
+    parts = [Target(tags[at : at + MAX_TARGETS]) for at in range(0, len(tags), MAX_TARGETS)]
+    if target.urls or target.prefixes:
+        parts.append(Target((), target.urls, target.prefixes))
+    return parts
+
+
+def _carry_out(targets: list[Target]) -> None:
+    """Purge, and never fail an edit that is committed already."""
+    merged = _merged(targets)
+    try:
+        if running_loop():
+            cache().runtime.spawn(cache().carry_out(*merged, wait=WAIT))
+            return
+        purged = cache().carry_out_sync(*merged, wait=WAIT)
+        log.debug("purged %s: %s", [name for target in merged for name in target.names], purged.state)
+    except Exception:
+        log.exception("a purge failed: what depends on %s may be old until it expires", [t.names for t in merged])
+
+
+def _merged(targets: list[Target]) -> list[Target]:
+    """The targets with each tag once."""
+    if any(target.everything for target in targets):
+        return [Target(everything=True)]
+    tags = tuple(dict.fromkeys(tag for target in targets for tag in target.tags))
+    others = [Target((), target.urls, target.prefixes) for target in targets if target.urls or target.prefixes]
+    return (_split(Target(tags)) if tags else []) + others
