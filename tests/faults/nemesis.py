@@ -54,10 +54,12 @@ class Nemesis:
             scene.warm()
             editor = scene.later(self._edit)
             with Visitors(scene.site, scene.history, scene.pages, scene.down, pause=0.0, each=2):
-                while time.monotonic() < end:
-                    self._harm(min(end, time.monotonic() + self.dice.uniform(0.5, 3.0)))
-                    self._judge()
-                self._stopping.set()
+                try:
+                    while time.monotonic() < end:
+                        self._harm(min(end, time.monotonic() + self.dice.uniform(0.5, 3.0)))
+                        self._judge()
+                finally:
+                    self._stopping.set()
                 editor.result(60)
                 self.stage.restore()
                 scene.publish_done(within=PATIENCE_MS / 1000)
