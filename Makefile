@@ -7,10 +7,10 @@ ARGS ?=
 export PORT CHECK
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos cover check mutate fmt wheel docs bench ci-full clean
+.PHONY: help demo test chaos cover check mutate fmt wheel docs bench bench-policies ci-full clean
 
 help: ## what can be asked for
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 $(VENV)/.%: pyproject.toml .ci/environment.sh
 	@sh .ci/environment.sh $(VENV) $*
@@ -54,6 +54,9 @@ docs: $(VENV)/.docs ## the documentation, in site/
 bench: $(VENV)/.dev ## the measurements behind the documented figures (CHECK=1: fail where one is missed)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
+bench-policies: $(VENV)/.bench ## eviction policies on the traffic of CMSs, ours beside libcachesim's (ARGS="access.log": on your own)
+	@$(BIN)/python -m tests.policies $(ARGS)
+
 ci-full: ## everything, on Valkey and on Redis
 	@$(MAKE) check
 	@TEST_SERVERS="valkey redis" $(MAKE) test
@@ -63,6 +66,7 @@ ci-full: ## everything, on Valkey and on Redis
 	@$(MAKE) wheel
 	@$(MAKE) docs
 	@$(MAKE) bench CHECK=1
+	@$(MAKE) bench-policies CHECK=1
 
 clean: ## remove what was built, the environment included
 	rm -rf $(VENV) build dist site htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis

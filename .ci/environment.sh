@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes the project's own environment and installs one set of packages into it:
-#   environment.sh VENV demo|dev|docs
+#   environment.sh VENV demo|dev|docs|bench
 # Needs Python 3.11 or newer with its venv module, and PyPI. Whatever is missing is said in one line.
 set -eu
 
@@ -45,8 +45,8 @@ create() {
 
 install_packages() {
     case $set_name in
-        demo | dev | docs) set -- -e ".[$set_name]" ;;
-        *) fail "unknown set of packages '$set_name': use demo, dev or docs" ;;
+        demo | dev | docs | bench) set -- -e ".[$set_name]" ;;
+        *) fail "unknown set of packages '$set_name': use demo, dev, docs or bench" ;;
     esac
     # uv takes seconds where pip takes a minute; a machine that cannot have it still has pip.
     if [ -x "$venv/bin/uv" ] || "$venv/bin/python" -m pip install --quiet --disable-pip-version-check uv; then

@@ -113,14 +113,12 @@ class Memory:
         self._policy, self._ordered, self._now = policy, policy.ordered, now
         self._expiry = Expiry(self._at)
         self._slots: dict[Key, Entry | Variants] = {}
+        self.get: Callable[[Key], Entry | Variants | None] = self._slots.get
+        """What is held for a key; whoever uses an entry says so with `touch`."""
         self._family = family
         self._families: dict[Key, dict[Key, None]] = {}
         self._lock = budget.lock
         budget.join(self)
-
-    def get(self, key: Key) -> Entry | Variants | None:
-        """What is held for a key; whoever uses an entry says so with `touch`."""
-        return self._slots.get(key)
 
     def touch(self, key: Key, entry: Entry) -> None:
         """Note that an entry was used, where the order of uses counts; the uses themselves are counted in `entry.hits`."""
@@ -180,7 +178,8 @@ class Memory:
     def clear(self) -> None:
         """Let go of everything."""
         with self._lock:
-            self._slots, self._families = {}, {}
+            self._slots.clear()
+            self._families.clear()
             self._policy.clear()
             self._expiry.clear()
             self.bytes = self.items = 0

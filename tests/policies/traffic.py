@@ -1,4 +1,4 @@
-"""What visitors, crawlers and warmers ask of a CMS, made up from a seed: `python -m tests.bench.policies.traffic NAME > trace.csv`.
+"""What visitors, crawlers and warmers ask of a CMS, made up from a seed: `python -m tests.policies.traffic NAME > trace.csv`.
 
 A site has sections, languages, pages of them, listings and searches. A few pages are asked for most of the time (Zipf), new ones
 more than old ones. Crawlers and warmers walk through all of it in order, scanners ask for what nobody asks for again. Editors
