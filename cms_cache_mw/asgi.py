@@ -13,6 +13,7 @@ from cms_cache_mw.core.answer import Answer
 from cms_cache_mw.core.policy import relayed
 from cms_cache_mw.core.tags import TagError, read_tags
 from cms_cache_mw.engine import Stale
+from cms_cache_mw.inside_asgi import AsgiInside
 from cms_cache_mw.scope import hit_of, request_of
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ class CacheMiddleware:
         self.app = app
         self.cache = Cache(config)
         self._admin = Admin(self.cache)
+        self._inside = AsgiInside(
+            lambda recorder, scope, send: self._render(recorder, scope, _Nobody(), send), lambda: self.cache.runtime
+        )
+        self.cache.application = self._inside
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or let the application answer it."""
@@ -45,6 +50,7 @@ class CacheMiddleware:
             return await send(body)
         request = request_of(scope)
         if self._admin.wants(request):
+            self._inside.seen(scope)
             answer = await self._admin.answer(request, await _body(receive, self._admin.max_body_bytes))
             return await _send(answer, send)
         if render:
@@ -74,6 +80,7 @@ class CacheMiddleware:
 
     async def _render(self, recorder: Recorder, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the application answer through the recorder."""
+        self._inside.seen(scope)
         response = _Response(recorder, send, self.cache.engine.rules)
         try:
             try:
@@ -95,6 +102,7 @@ class CacheMiddleware:
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Start and end the cache with the application, also with one that knows nothing of lifespans."""
+        self._inside.state = scope.get("state")
         span = _Lifespan(self.cache, receive, send)
         try:
             await self.app(scope, span.receive, span.send)

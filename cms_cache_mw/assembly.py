@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from functools import partial
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Final
 
@@ -38,6 +39,14 @@ from cms_cache_mw.stores.s3fifo import S3FIFO
 from cms_cache_mw.stores.shared import LoopShared, ThreadShared
 from cms_cache_mw.switches import Switchboard
 from cms_cache_mw.tally import Tally
+from cms_cache_mw.warmth.errands import Errands
+from cms_cache_mw.warmth.pace import Pace
+from cms_cache_mw.warmth.place import Nobody
+from cms_cache_mw.warmth.popularity import Popularity
+from cms_cache_mw.warmth.renewal import Renewal
+from cms_cache_mw.warmth.start import Start
+from cms_cache_mw.warmth.use import Use
+from cms_cache_mw.warmth.warmth import Warmth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -160,6 +169,47 @@ class Parts:
             flags=self.flags,
             now=now,
             wall=wall,
+        )
+        self.warmth = self._warmth(config, fragments, now, wall)
+
+    def _warmth(
+        self, config: Config, fragments: Fragments, now: Callable[[], float], wall: Callable[[], float]
+    ) -> Warmth:
+        changed = threading.Event()
+        popularity = Popularity(self.second, config.namespace, wall)
+        proxy = str(ip_network(config.trusted_proxies[0]).network_address) if config.trusted_proxies else ""
+        pace = Pace(config.background_renders)
+        renewal = Renewal(self.engine, Nobody(self.keys, self.engine.rules, proxy), pace, changed.set)
+        admin = config.admin_path.encode()
+        errands = Errands(
+            self.keys,
+            self.memories["rendered"],
+            popularity,
+            self.second,
+            config.namespace,
+            read=renewal.read,
+            closed=lambda path: bool(config.tokens) and path.startswith(admin),
+            now=now,
+        )
+        start = partial(
+            Start,
+            popularity,
+            renewal,
+            fragments,
+            self.memories,
+            sites=self.keys.sites,
+            budget=config.max_memory_bytes,
+            now=now,
+        )
+        return Warmth(
+            self.engine,
+            renewal,
+            pace,
+            Use(popularity, self.memories),
+            errands,
+            changed=changed,
+            start=start if config.warm_on_start else None,
+            refreshes=min(config.refresh_concurrency, config.background_renders) if config.refresh_ahead else 0,
         )
 
     def _learn(self, link: Link) -> None:

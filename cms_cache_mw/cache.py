@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from cms_cache_mw.namespaces import Namespace
     from cms_cache_mw.switches import SwitchOrder
+    from cms_cache_mw.warmth.renewal import Application
 
 
 class Cache(Changes):
@@ -46,6 +47,8 @@ class Cache(Changes):
         self.config = config or Config()
         self._now, self._wall = now, wall
         self._noticed = False
+        self.application: Application | None = None
+        """What pages are rendered by in the background; set by the middleware."""
         if self.config.redis_url:
             # Importing it takes longer than the first request waits for a lease.
             import_module("redis.asyncio")
@@ -231,6 +234,7 @@ class Cache(Changes):
                 "trouble": self.worker.follower.trouble if self.worker.follower else "",
             },
             "flights": self.engine.flights.open,
+            "warmth": self.warmth.stats(),
             "redis": {"breaker_open": parts.breaker.open, "unreadable": parts.depot.unreadable},
         }
 
@@ -241,10 +245,12 @@ class Cache(Changes):
             self._noticed = True
             if self.config.redis_url is None:
                 notice(self.config.namespace)
+            self.warmth.start(self.application)
 
     async def aclose(self) -> None:
         """Stop serving from the cache, leave the registry and give back threads and connections."""
         forget(self.namespaces)
+        self.warmth.stop()
         self.worker.stop()
         await self.runtime.finish()
         await self.parts.second.close()
@@ -252,6 +258,7 @@ class Cache(Changes):
     def close(self) -> None:
         """Stop serving from the cache, leave the registry and end the threads; for synchronous callers and at exit."""
         forget(self.namespaces)
+        self.warmth.stop()
         self.worker.stop()
         if running_loop() is None:
             drive(self.runtime.finish())
@@ -259,7 +266,7 @@ class Cache(Changes):
     def _assemble(self) -> None:
         self.parts = Parts(self.config, now=self._now, wall=self._wall)
         self.engine, self.worker, self.runtime = self.parts.engine, self.parts.worker, self.parts.runtime
-        self.namespaces = self.parts.namespaces
+        self.namespaces, self.warmth = self.parts.namespaces, self.parts.warmth
         register(self.namespaces)
 
 

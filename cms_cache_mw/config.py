@@ -88,6 +88,12 @@ class Config:
     settle: float = 0.0
     """How far behind the application's database replicas may be: what is rendered that soon after a purge is not stored."""
 
+    warm_on_start: bool = True
+    """Whether a new worker loads what the site uses most before visitors ask for it."""
+    refresh_ahead: bool = True
+    """Whether used pages are rendered anew before they expire and after a purge."""
+    refresh_concurrency: int = 4
+    """Renders in the background at once, in each process."""
     origin_concurrency: int | None = None
     """Renders of pages that one process asks the application for at once; `None` is as many as come."""
 
@@ -151,6 +157,11 @@ class Config:
         given: dict[str, Any] = ({"admin": self.admin_token} if self.admin_token else {}) | self.admin_tokens
         return {name: (token, SCOPES) if isinstance(token, str) else token for name, token in given.items()}
 
+    @property
+    def background_renders(self) -> int:
+        """Renders that nobody waits for, at once."""
+        return self.origin_concurrency or self.refresh_concurrency
+
     def ttl_of(self, namespace: str) -> float:
         """The default lifetime in a namespace, in seconds."""
         ttl: Any = self.default_ttl
@@ -189,6 +200,7 @@ class Config:
         between("lease_seconds", self.lease_seconds, 0.2, 60)
         between("settle", self.settle, 0, 600)
         between("wait_replicas", self.wait_replicas, 0, 16)
+        between("refresh_concurrency", self.refresh_concurrency, 1, 1_000)
         if self.origin_concurrency is not None:
             between("origin_concurrency", self.origin_concurrency, 1, 10_000)
         for status in self.store_statuses:

@@ -45,6 +45,8 @@ class Levels:
         now: Callable[[], float],
     ) -> None:
         self.memory, self.depot = memory, depot
+        self.renewed: Callable[[Key, Entry], None] = _unheard
+        """Told of each entry that was rendered, before it is held: it may be given the validators of the one it replaces."""
         self._clock, self._rules, self._memory_body_bytes, self._now = clock, rules, memory_body_bytes, now
 
     def held(self, asked: Asked, now: float) -> Found:
@@ -92,8 +94,19 @@ class Levels:
         """Hold an entry in memory; false where it was purged while it was rendered."""
         if self._clock.check(entry, self._now()) not in {*USABLE, Reason.UNSURE}:
             return False
+        self.renewed(key, entry)
         self._hold(key, entry, names)
         return True
+
+    async def shared(self, key: Key, variant: Variant, site: str, until: float) -> Entry | None:
+        """The valid entry in Redis at a place, which memory does not get to know of."""
+        digest = key_digest(key, variant)
+        found = await self.depot.read(_name(site, digest), digest, until)
+        return found if isinstance(found, Entry) and await self.depot.checked(found, until) is None else None
+
+    def adopt(self, key: Key, entry: Entry) -> None:
+        """Hold in memory what Redis had."""
+        self._hold(key, entry, tuple(name for name, _ in entry.variant))
 
     def drop(self, key: Key, entry: Entry) -> None:
         """Let go of an entry in memory, which another answer has superseded."""
@@ -123,3 +136,7 @@ class Levels:
 
 def _name(site: str, digest: bytes) -> str:
     return f"rendered:{site}:{digest.hex()}"
+
+
+def _unheard(key: Key, entry: Entry) -> None:
+    """For caches in which nobody renews anything in the background."""

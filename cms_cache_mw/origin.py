@@ -37,6 +37,13 @@ class Origin:
             self._filling.setdefault(key, []).append((name, self._now()))
         return name is not None
 
+    async def claim(self, key: Key, digest: bytes) -> bool:
+        """The same at once: whether no other worker renders the page."""
+        name = await self._locks.take(digest)
+        if name:
+            self._filling.setdefault(key, []).append((name, self._now()))
+        return name is not None
+
     async def enter(self, key: Key, land: Callable[[Landing], None] | None) -> Callable[[Landing], None]:
         """Wait until the application bears one more render; gives what is to be told once how it ended."""
         slot = self.slots.take()

@@ -21,6 +21,7 @@ from cms_cache_mw.core.status import Reason
 from cms_cache_mw.core.tags import TagError, read_tags
 from cms_cache_mw.engine import Stale
 from cms_cache_mw.environ import environ_for, fields_of, headers_of, hit_of, input_of, request_of, status_of
+from cms_cache_mw.inside_wsgi import WsgiInside
 from cms_cache_mw.options import ConfigError
 from cms_cache_mw.process import at_end, unfit
 from cms_cache_mw.recorder import Recorder
@@ -53,6 +54,8 @@ class WSGICacheMiddleware:
         self.cache = Cache(config)
         self._admin = Admin(self.cache)
         self._warned = False
+        self._inside = WsgiInside(self._rendered, self.cache.config.background_renders)
+        self.cache.application = self._inside
         at_end(self.cache.close)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -64,6 +67,7 @@ class WSGICacheMiddleware:
             return body
         request = request_of(environ)
         if self._admin.wants(request):
+            self._inside.seen(environ)
             sent = input_of(environ, self._admin.max_body_bytes)
             return _answered(drive(self._admin.answer(request, sent)), start_response)
         if render:
@@ -74,7 +78,12 @@ class WSGICacheMiddleware:
         if isinstance(step, Stale):
             body_, refresh = _answered(step.answer, start_response), step.refresh
             return self._refreshed(body_, refresh, environ) if refresh else body_
+        self._inside.seen(environ)
         return _Response(self.cache, step, environ, request, start_response).begin(self.app)
+
+    def _rendered(self, recorder: Recorder, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """What the application answers through a recorder to a request that no client sent."""
+        return _Response(self.cache, recorder, environ, None, start_response).begin(self.app)
 
     def _step(self, request: Request) -> Step:
         if why := unfit():

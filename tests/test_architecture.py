@@ -34,6 +34,8 @@ PLACES = {
     "asgi": "rim",
     "scope": "rim",
     "wsgi": "rim",
+    "inside_asgi": "rim",
+    "inside_wsgi": "rim",
     "admin": "rim",
     "cli": "rim",
     "contrib": "rim",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from cms_cache_mw.admin import history, observing, openapi, purging, switching
+from cms_cache_mw.admin import history, observing, openapi, purging, switching, warming
 from cms_cache_mw.admin.endpoint import Endpoint, Nothing, Problem
 from cms_cache_mw.purges import Purge
 from cms_cache_mw.switches import SwitchOrder
@@ -55,4 +55,7 @@ ENDPOINTS: Final = (
         SwitchOrder,
         {200: switching.SwitchPositions, 202: switching.SwitchPositions, 503: Problem},
     ),
+    Endpoint("POST", "/warm", "purge", warming.warm, warming.WarmOrder, {202: warming.Errand, 409: Problem}),
+    Endpoint("GET", "/warm", "read", warming.errands, answers={200: warming.Errands}),
+    Endpoint("GET", "/warm/{id}", "read", warming.errand, warming.Named, {200: warming.Errand, 404: Problem}),
 )

@@ -82,6 +82,8 @@ class Entry:
     """A fragment's text, beside its bytes in `body`."""
     hits: int = 0
     """How often it was served by this worker."""
+    counted: int = 0
+    """How many of its hits the site's popularity knows of."""
 
     def age(self, now: float) -> float:
         """Its current age in seconds (RFC 9111 §4.2.3)."""

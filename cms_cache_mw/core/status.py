@@ -61,6 +61,8 @@ class Reason(StrEnum):
     RANGE = "range", "uri-miss", "a part was asked for and the whole is not stored"
     HEAD = "head", "uri-miss", "only the head was asked for and no response is stored"
 
+    WARMED = "warmed", "", "it was rendered in the background, for nobody in particular"
+
     # Kept away from the cache.
     METHOD = "method", "method", "only GET and HEAD are answered from the cache"
     AUTHORIZATION = "authorization", "bypass", "the request carries credentials"
