@@ -16,6 +16,7 @@ from cms_cache_mw.core.tags import all_print
 from cms_cache_mw.counting import Counting
 from cms_cache_mw.depot import Depot
 from cms_cache_mw.engine import Engine
+from cms_cache_mw.explain import Explainer
 from cms_cache_mw.fill import FillLocks
 from cms_cache_mw.flags import Flags
 from cms_cache_mw.flight import Flights
@@ -170,6 +171,7 @@ class Parts:
             now=now,
             wall=wall,
         )
+        self.explainer = Explainer(self.engine, self.history)
         self.warmth = self._warmth(config, fragments, now, wall)
 
     def _warmth(

@@ -45,7 +45,11 @@ def asked_by_path(endpoint: Endpoint, found: re.Match[str], request: Request) ->
         pairs = parse_qsl(request.query.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
     except ValueError:
         raise RefusalError(400, "query", f"at most {MAX_PARAMETERS} parameters, percent-encoded") from None
+    several = {field.name for field in msgspec.structs.fields(endpoint.asks) if field.type == list[str]}
     for name, text in pairs:
+        if name in several:
+            given.setdefault(name, []).append(text)
+            continue
         if name in given:
             raise RefusalError(400, name, f"{name} is given twice")
         given[name] = text

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from cms_cache_mw.admin import history, observing, openapi, purging, switching, warming
+from cms_cache_mw.admin import explaining, history, observing, openapi, purging, switching, warming
 from cms_cache_mw.admin.endpoint import Endpoint, Nothing, Problem
+from cms_cache_mw.explanation import Explanation
 from cms_cache_mw.purges import Purge
 from cms_cache_mw.switches import SwitchOrder
 
@@ -22,6 +23,8 @@ ENDPOINTS: Final = (
     Endpoint("GET", "/health", "nobody", observing.health, answers={200: observing.Health}),
     Endpoint("GET", "/openapi.json", "read", described, answers={200: dict[str, Any]}),
     Endpoint("GET", "/stats", "read", observing.stats, answers={200: dict[str, Any]}),
+    Endpoint("GET", "/explain", "read", explaining.explain, explaining.ExplainAsked, {200: Explanation}),
+    Endpoint("GET", "/decisions", "read", explaining.decisions, explaining.DecisionsAsked, {200: explaining.Decisions}),
     Endpoint(
         "POST",
         "/purge",
