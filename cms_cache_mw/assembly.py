@@ -209,6 +209,7 @@ class Parts:
             pace,
             Use(popularity, self.memories),
             errands,
+            flags=self.flags,
             changed=changed,
             start=start if config.warm_on_start else None,
             refreshes=min(config.refresh_concurrency, config.background_renders) if config.refresh_ahead else 0,

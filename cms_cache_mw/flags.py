@@ -28,6 +28,7 @@ class Flags:
     compression: bool = _flag("the cache makes gzip, brotli and zstd of what the application renders plain")
     fragments: bool = _flag("fragments are kept and used again")
     placeholders: bool = _flag("parts that a page marks are filled in whenever it is served; else when it is rendered")
+    warmth: bool = _flag("used pages are loaded and rendered in the background, before visitors ask for them")
     unsafe_purges: bool = _flag("a visitor's POST, PUT or DELETE purges its URL")
 
     def turn(self, states: Mapping[str, bool]) -> None:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from cms_cache_mw.warmth import place as places
 from cms_cache_mw.warmth import sitemap
+from cms_cache_mw.warmth.front import Front  # noqa: TC001 - msgspec reads the annotation
 from cms_cache_mw.warmth.renewal import Outcome, Wish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
-    from cms_cache_mw.warmth.front import Front
     from cms_cache_mw.warmth.place import Place
 
 TRIES: Final = 40
@@ -119,7 +119,8 @@ class Run:
         if errand.maps or self._reading:
             errand.state = "reading"
             self._read()
-            return None
+            if errand.maps or self._reading:
+                return None
         errand.state = "warming"
         if self._again and (self._again[0].not_before <= now):
             return self._again.popleft()
@@ -172,26 +173,29 @@ class Run:
                 errand.fault(wish.place[0][2].decode("utf-8", "replace"), _WHY[outcome])
 
     def _read(self) -> None:
-        """Begin to read the next sitemap, or note what the one that was read says."""
-        if self._reading is None:
+        """Note what the sitemap says that was read, and begin to read the next one."""
+        if self._reading:
+            address, depth, reading = self._reading
+            if not reading.done():
+                return
+            self._reading = None
+            self.errand.files += 1
+            if trouble := self._trouble(reading):
+                self.errand.fault(address, trouble)
+            else:
+                self._note(address, depth, sitemap.read(reading.result()[1]))
+        if self.errand.maps:
             address, depth = self.errand.maps[0]
-            if (reading := self._fetch(address)) is not None:
+            if (begun := self._fetch(address)) is not None:
                 del self.errand.maps[0]
-                self._reading = (address, depth, reading)
-            return
-        address, depth, reading = self._reading
-        if not reading.done():
-            return
-        self._reading = None
-        self.errand.files += 1
+                self._reading = (address, depth, begun)
+
+    @staticmethod
+    def _trouble(reading: Future[tuple[int, bytes]]) -> str:
         if (error := reading.exception()) is not None:
-            self.errand.fault(address, f"the application failed ({error!r})"[:200])
-            return
-        status, body = reading.result()
-        if status != 200:  # noqa: PLR2004
-            self.errand.fault(address, f"the application answered {status}")
-            return
-        self._note(address, depth, sitemap.read(body))
+            return f"the application failed ({error!r})"[:200]
+        status, _ = reading.result()
+        return "" if status == 200 else f"the application answered {status}"  # noqa: PLR2004
 
     def _note(self, address: str, depth: int, found: sitemap.Sitemap) -> None:
         errand = self.errand

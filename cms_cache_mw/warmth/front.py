@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from cms_cache_mw.core.entry import Key  # noqa: TC001 - msgspec reads the annotation
 from cms_cache_mw.core.keys import hostname
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-
-    from cms_cache_mw.core.entry import Key
 
 _OF_THE_PROXY = (
     b"x-forwarded-",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cms_cache_mw.engine import Engine
+    from cms_cache_mw.flags import Flags
     from cms_cache_mw.warmth.errands import Errands
     from cms_cache_mw.warmth.pace import Pace
     from cms_cache_mw.warmth.renewal import Application, Renewal
@@ -52,11 +53,12 @@ class Warmth:
         use: Use,
         errands: Errands,
         *,
+        flags: Flags,
         changed: threading.Event,
         start: Callable[[], Start] | None,
         refreshes: int,
     ) -> None:
-        self.errands = errands
+        self.errands, self._flags = errands, flags
         self._engine, self._renewal, self._pace, self._use = engine, renewal, pace, use
         self._changed, self._new_start, self._refreshes = changed, start, refreshes
         self._start = start() if start else None
@@ -123,7 +125,7 @@ class Warmth:
         """Do what is due at an instant, and begin what there is room for."""
         self._renewal.settle()
         clock = self._engine.worker.clock
-        if not clock.holds(now):
+        if not (clock.holds(now) and self._flags.warmth):
             return
         self._begin_anew(clock.state.epoch)
         if self._aftermath.due(now):

@@ -297,3 +297,13 @@ async def test_one_worker_of_all_refreshes(redis_url: str) -> None:
             await soon(partial(had, site.cache), "both have it")
             assert (await Visitor(site).get("/")).level == "memory"
         assert pages.renders["/"] == 2
+
+
+async def test_flag_warmth() -> None:
+    """While the flag is off nothing is rendered that nobody asked for."""
+    pages = Pages()
+    async with caching(pages, flags={"warmth": False}) as site:
+        await use(Visitor(site), "/")
+        await site.cache.purge(urls=["/"])
+        await asyncio.sleep(0.6)
+        assert pages.renders["/"] == 1
