@@ -13,6 +13,7 @@ from cms_cache_mw.core.answer import Answer
 from cms_cache_mw.core.policy import relayed
 from cms_cache_mw.core.tags import TagError, read_tags
 from cms_cache_mw.engine import Stale
+from cms_cache_mw.flight import PATIENCE
 from cms_cache_mw.inside_asgi import AsgiInside
 from cms_cache_mw.scope import hit_of, request_of
 
@@ -154,6 +155,8 @@ class _Response:
         self._recorder, self._send, self._rules = recorder, send, rules
         self._instead = False
         self._ended = False
+        self._patience = PATIENCE
+        """Seconds that sending may yet take before others go on by themselves."""
 
     async def __call__(self, message: Message) -> None:
         match message["type"]:
@@ -192,7 +195,18 @@ class _Response:
             chunk = bytes(message.get("body", b""))
             message = {**message, "body": self._recorder.write(chunk, last=last)}
         if not self._instead:
+            await (self._send(message) if last else self._sent_in_time(message))
+
+    async def _sent_in_time(self, message: Message) -> None:
+        """Send a chunk. A client that takes none holds up its own render, and for long nobody who waits for the same."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        timer = loop.call_later(max(0.0, self._patience), self._recorder.let_go)
+        try:
             await self._send(message)
+        finally:
+            timer.cancel()
+            self._patience -= loop.time() - began
 
     async def _start(self, message: Message) -> None:
         if message.get("trailers"):

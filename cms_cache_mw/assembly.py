@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from blake3 import blake3
 
+from cms_cache_mw.allowance import Allowance
 from cms_cache_mw.core.cookies import Cookies
 from cms_cache_mw.core.keys import Keys, family
 from cms_cache_mw.core.tags import all_print
@@ -137,9 +138,9 @@ class Parts:
         flights, clock = Flights(), self.worker.clock
         # Without Redis there is no other place for large bodies.
         memory_body_bytes = config.memory_body_bytes if config.redis_url else config.max_body_bytes
-        levels = Levels(
-            self.memories["rendered"], self.depot, clock, rules, memory_body_bytes=memory_body_bytes, now=now
-        )
+        allowance = Allowance(known=bool(config.sites))
+        pages, most = self.memories["rendered"], memory_body_bytes
+        levels = Levels(pages, self.depot, clock, rules, memory_body_bytes=most, allowance=allowance, now=now)
         fragments = Fragments(
             clock,
             self.depot,
@@ -154,6 +155,8 @@ class Parts:
         self.counting = Counting(self.memories.values(), now)
         self.namespaces = Namespaces(fragments, self.memories, config.ttl_of)
         self.placeholders = Placeholders(self.namespaces, clock, now)
+        interval, flags = rules.purge_interval, self.flags
+        outdated = Outdated(self.worker, self.runtime, self.keys, interval=interval, flags=flags, now=now)
         self.engine = Engine(
             rules=rules,
             keys=self.keys,
@@ -164,9 +167,7 @@ class Parts:
             tally=self.tally,
             origin=self.origin,
             placeholders=self.placeholders,
-            outdated=Outdated(
-                self.worker, self.runtime, self.keys, interval=rules.purge_interval, flags=self.flags, now=now
-            ),
+            outdated=outdated,
             flags=self.flags,
             now=now,
             wall=wall,

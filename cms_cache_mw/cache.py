@@ -235,7 +235,11 @@ class Cache(Changes):
             },
             "flights": self.engine.flights.open,
             "warmth": self.warmth.stats(),
-            "redis": {"breaker_open": parts.breaker.open, "unreadable": parts.depot.unreadable},
+            "redis": {
+                "breaker_open": parts.breaker.open,
+                "unreadable": parts.depot.unreadable,
+                "withheld": parts.engine.levels.allowance.withheld,
+            },
         }
 
     def start(self) -> None:

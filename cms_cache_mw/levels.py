@@ -14,6 +14,7 @@ from cms_cache_mw.stores.memory import Variants
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cms_cache_mw.allowance import Allowance
     from cms_cache_mw.core.entry import Key, Variant
     from cms_cache_mw.core.keys import Asked
     from cms_cache_mw.core.rules import Rules
@@ -42,9 +43,10 @@ class Levels:
         rules: Rules,
         *,
         memory_body_bytes: int,
+        allowance: Allowance,
         now: Callable[[], float],
     ) -> None:
-        self.memory, self.depot = memory, depot
+        self.memory, self.depot, self.allowance = memory, depot, allowance
         self.renewed: Callable[[Key, Entry], None] = _unheard
         """Told of each entry that was rendered, before it is held: it may be given the validators of the one it replaces."""
         self._clock, self._rules, self._memory_body_bytes, self._now = clock, rules, memory_body_bytes, now
@@ -114,7 +116,7 @@ class Levels:
 
     async def share(self, key: Key, entry: Entry, names: tuple[bytes, ...]) -> None:
         """Write an entry to Redis; trouble there is nobody's here."""
-        if not self.depot.takes(entry):
+        if not self.depot.takes(entry) or not self.allowance.admits(key, entry.variant, self._now()):
             return
         digest = key_digest(key, entry.variant)
         await self.depot.write(_name(entry.site, digest), digest, entry)

@@ -129,7 +129,7 @@ class Recorder:
         """Land the flight, if that did not happen before, and give back what was collected."""
         if self._store is not None:
             self._give_up(Reason.INCOMPLETE)
-        self._close(NOTHING)
+        self.let_go()
 
     def _begin(self, head: Head) -> Fields | Answer:
         rules, asked = self._engine.rules, self._asked
@@ -146,7 +146,7 @@ class Recorder:
                 return self._freshen(decision, asked, head.status)
             case Fallback(entry=entry, reason=reason):
                 self._note(reason)
-                self._close(NOTHING)
+                self.let_go()
                 return self._engine.present(entry, asked.request, write(reason, head.status))
             case Relay(reason=reason, supersedes=supersedes):
                 if supersedes and self._entry:
@@ -199,10 +199,10 @@ class Recorder:
         entry.encoded, entry.holes = dict(self._entry.encoded), self._entry.holes
         if decision.refused:
             self._engine.levels.drop(asked.key, self._entry)
-            self._close(Landing(uncacheable=True))
+            self.let_go(Landing(uncacheable=True))
         else:
             self._engine.keep(asked.key, entry, decision.vary)
-            self._close(Landing(entry))
+            self.let_go(Landing(entry))
         self._note(decision.refused or decision.reason)
         item = write(decision.reason, status, decision.refused, stored=decision.refused is None)
         return self._engine.present(entry, asked.request, item)
@@ -261,7 +261,7 @@ class Recorder:
         encode = self._encodable and not (encoded or entry.holes)
         kept = self._engine.keep(self._asked.key, entry, store.vary, encode=encode)
         self._note(Reason.STORED if kept else Reason.OVERTAKEN)
-        return self._close(Landing(entry))
+        return self.let_go(Landing(entry))
 
     def _made(self, status: int, store: Store | Freshen, body: bytes, asked: Asked) -> Entry:
         """The entry, dated from before its render began."""
@@ -300,7 +300,7 @@ class Recorder:
         self._engine.tally.count(reason)
         if self._asked and reason not in OF_THE_REQUEST:
             self._engine.tally.note_uncacheable(self._asked.key, self._engine.now())
-        self._close(Landing(uncacheable=reason not in {Reason.INCOMPLETE, Reason.NOT_MODIFIED}))
+        self.let_go(Landing(uncacheable=reason not in {Reason.INCOMPLETE, Reason.NOT_MODIFIED}))
 
     def _note(self, detail: Reason | None = None) -> None:
         """Put into the journal what came of it, once."""
@@ -314,7 +314,8 @@ class Recorder:
         self._engine.tally.collect(-self._size)
         self._chunks, self._encoded, self._size = [], [], 0
 
-    def _close(self, landing: Landing) -> None:
+    def let_go(self, landing: Landing = NOTHING) -> None:
+        """Land the flight, once: with what came of it, or with nothing, so that others render without waiting for this one."""
         land, self._land = self._land, None
         if land:
             land(landing)

@@ -225,7 +225,7 @@ async def test_what_it_says_of_itself(visitor: Visitor, site: CacheMiddleware) -
     assert (rendered["entries"], rendered["bytes"]) == (2, stats["memory"]["bytes"])
     assert stats["memory"]["max_bytes"] == 64 * MIB
     assert stats["clock"]["position"] == 2
-    assert stats["redis"] == {"breaker_open": False, "unreadable": 0}
+    assert stats["redis"] == {"breaker_open": False, "unreadable": 0, "withheld": 0}
 
 
 FORKED = """
