@@ -54,7 +54,6 @@ class Recorder:
     ) -> None:
         self.request = request
         self.bypassed = asked is None
-        """Whether the answer is this visitor's alone, whatever it says."""
         self._engine, self._reason, self._asked, self._entry, self._land = engine, reason, asked, entry, land
         self._began = self._headed = engine.now()
         # Before the application is called: what is purged from now on is purged for what it renders (purge-protocol 2.5).
