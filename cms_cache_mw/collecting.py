@@ -94,10 +94,8 @@ def _doubt(tags: frozenset[str]) -> str:
 
 _open: ContextVar[Collector | None] = ContextVar("cms_cache_collector", default=None)
 
-
-def current() -> Collector | None:
-    """What is being rendered here, or `None`."""
-    return _open.get()
+current: Final[Callable[[], Collector | None]] = _open.get
+"""What is being rendered here, or `None`. Every request asks."""
 
 
 @contextmanager

@@ -80,7 +80,7 @@ def _rare(notable: frozenset[bytes]) -> frozenset[str]:
 
 
 @lru_cache(maxsize=8192)
-def _held(age: int, ttl: int) -> list[tuple[str, str]]:
+def _held(age: float, ttl: float) -> list[tuple[str, str]]:
     return headers_of(held(age, ttl))
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from cms_cache_mw.core import policy, vary
 from cms_cache_mw.core.answer import SELECTING, Answer, select
+from cms_cache_mw.core.cookies import EMPTY
 from cms_cache_mw.core.entry import Entry
 from cms_cache_mw.core.keys import TELLING
 from cms_cache_mw.core.message import Request
@@ -43,7 +44,7 @@ SCHEMES: Final = {"http": b"http", "https": b"https"}
 OFTEN: Final = frozenset({b"host", b"cookie", b"accept-encoding"})
 """The notable fields of most requests."""
 
-Hit: TypeAlias = tuple[Entry, Representation, int, int]
+Hit: TypeAlias = tuple[Entry, Representation, float, float]
 """A page, what it is sent as, and the whole seconds of its age and of its freshness. A tuple, for it is made for every hit."""
 
 
@@ -73,26 +74,25 @@ class Hits:
         `key` is scheme, Host, path and query, `accept` is Accept-Encoding; `others` are the notable fields beside them, and
         those of them that came more than once.
         """
-        slot = self._memory.get(key)
         if others and not self._understood(others):
             return None
-        entry = (
-            self._variant(_request("GET", key, cookie, accept, others), slot) if isinstance(slot, Variants) else slot
-        )
+        entry = self._memory.get(key)
+        if type(entry) is not Entry:  # faster than isinstance, for what is nearly always so
+            entry = self._variant(entry, key, cookie, accept, others)
         if entry is None or entry.hits < READ_AGAIN or entry.holes:
             return None
         if cookie and self._cookies:
             jar = self._cookies.sort(cookie)
-            if jar.keyed or jar.other is not None:
+            if jar is not EMPTY and (jar.keyed or jar.other is not None):
                 return None
         now, freshness = self._now(), entry.freshness
         age = now - entry.born
-        if not 0.0 <= age < freshness.lifetime or freshness.validate or self._clock.check(entry, now) is not None:
+        if not 0.0 <= age < freshness.lifetime or freshness.validate or self._clock.check(entry, now):
             return None
         self._memory.touch(key, entry)
         self.account(entry, now)
         shown = entry.representations.get(accept if entry.encoded else None) or self._represented(key, entry, accept)
-        return entry, shown, int(age), int(freshness.lifetime - age)
+        return entry, shown, age // 1, (freshness.lifetime - age) // 1
 
     def account(self, entry: Entry, now: float) -> None:
         """Accounting: all that is noted of a fresh hit from memory. What can be told later, from `entry.hits` say, has no place here."""
@@ -121,13 +121,23 @@ class Hits:
         names = {name for name, _ in others}
         return len(names) == len(others) and names <= SELECTING | self._varied
 
-    def _variant(self, request: Request, slot: Variants) -> Entry | None:
+    def _variant(
+        self,
+        slot: Variants | Entry | None,
+        key: Key,
+        cookie: bytes | None,
+        accept: bytes | None,
+        others: Collection[Field],
+    ) -> Entry | None:
         """The entry for a request, as soon as it is known which fields the entries vary by."""
+        if not isinstance(slot, Variants):
+            return slot
         if not self.notable.issuperset(slot.names):
             if len(self._varied) < MOST_VARIED:
                 self._varied |= set(slot.names)
                 self.notable |= self._varied
             return None
+        request = _request("GET", key, cookie, accept, others)
         return slot.entries.get(vary.variant(request, slot.names, self._rules))
 
 

@@ -170,7 +170,7 @@ def write(
 
 
 @lru_cache(maxsize=8192)
-def held(age: int, ttl: int) -> tuple[Field, Field]:
+def held(age: float, ttl: float) -> tuple[Field, Field]:
     """The fields that a fresh hit from memory adds to its representation: Age, and our Cache-Status as `append` writes it.
 
     They are made of whole seconds, of which there are few.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
-_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-
-def boottime() -> float:
-    """Seconds on CLOCK_BOOTTIME, or on CLOCK_MONOTONIC where the system has no such clock."""
-    return time.clock_gettime(_CLOCK)
+boottime: Final[Callable[[], float]] = partial(
+    time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+)
+"""Seconds on CLOCK_BOOTTIME, or on CLOCK_MONOTONIC where the system has no such clock. Every hit asks."""

@@ -1,11 +1,17 @@
-"""`python -m tests.bench [NAME …]`: run the benchmarks and print their figures; with CHECK=1 a missed goal is an exit code of 1."""
+"""`python -m tests.bench [NAME …]`: run the benchmarks and print their figures.
+
+With CHECK=1 the exit code is 1 where a ratio is more than 15 % worse than the one in `recorded.json`, or, where none is there, a
+goal is missed. RECORD=1 writes that file.
+"""
 
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import pkgutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tests.bench
@@ -15,6 +21,7 @@ if TYPE_CHECKING:
 
     from tests.bench.figure import Figure
 
+RECORDED = Path(__file__).with_name("recorded.json")
 APART = {"browser", "figure", "__main__"}
 
 
@@ -35,13 +42,21 @@ def _say(line: str) -> None:
 
 def main() -> int:
     """Print a line for each figure as it comes."""
-    missed = 0
-    _say(f"{'figure':<64}{'measured':>12}{'goal':>12}")
+    recorded: dict[str, float] = json.loads(RECORDED.read_text())
+    worse = 0
+    _say(f"{'figure':<64}{'measured':>12}{'goal':>12}{'recorded':>12}")
     for figure in figures(sys.argv[1:]):
-        missed += not figure.holds
+        before = recorded.get(figure.name)
+        passes = figure.passes(before)
+        worse += not passes
         line = f"{figure.name:<64}{figure.value:>9.3g} {figure.unit:<3}{figure.goal:>8g} {figure.unit:<3}"
-        _say(line + ("" if figure.holds else "  missed"))
-    return 1 if missed and os.environ.get("CHECK") else 0
+        line += f"{before:>8.3g} {figure.unit:<3}" if before else " " * 12
+        _say(line + ("" if figure.holds else "  missed") + ("" if passes or before is None else "  worse"))
+        if figure.unit == "x":
+            recorded[figure.name] = round(figure.value, 1)
+    if os.environ.get("RECORD"):
+        RECORDED.write_text(json.dumps(recorded, indent=1) + "\n")
+    return 1 if worse and os.environ.get("CHECK") else 0
 
 
 if __name__ == "__main__":

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+TOLERATED: Final = 1.15
+"""By how much a ratio may be worse than what is recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,10 @@ class Figure:
     def holds(self) -> bool:
         """Whether the goal is met."""
         return self.value <= self.goal
+
+    def passes(self, recorded: float | None) -> bool:
+        """Whether it is no worse than it has to be: than what is recorded, and 15 %; than its goal where nothing is recorded."""
+        return self.holds if recorded is None else self.value <= recorded * TOLERATED
 
 
 def percentile(values: list[float], share: float) -> float:
