@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 from cms_cache_mw.admin.api import Admin
+from cms_cache_mw.audit import Sampled
 from cms_cache_mw.cache import Cache
 from cms_cache_mw.collecting import current
 from cms_cache_mw.core.answer import Answer
@@ -58,6 +60,9 @@ class CacheMiddleware:
             return await self._part(render, scope, receive, send)
         self.cache.start()
         step = await self.cache.engine.step(request)
+        if isinstance(step, Sampled):
+            self.cache.runtime.spawn(step.sample(partial(self._refresh, scope=scope)), slow=True)
+            step = step.step
         if isinstance(step, Answer):
             return await _send(step, send)
         if isinstance(step, Stale):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from blake3 import blake3
 
 from cms_cache_mw.allowance import Allowance
+from cms_cache_mw.audit import Audit
 from cms_cache_mw.core.cookies import Cookies
 from cms_cache_mw.core.keys import Keys, family
 from cms_cache_mw.core.tags import all_print
@@ -132,6 +133,7 @@ class Parts:
             self.worker, self.second, config.namespace, secret=secret, flags=self.flags, now=now, wall=wall
         )
         self._join(config, rules, now, wall)
+        self.audit = Audit(self.engine, self.namespaces.fragments, self.memories.values())
         self.switchboard = Switchboard(config.switches(), self._switch)
 
     def _join(self, config: Config, rules: Rules, now: Callable[[], float], wall: Callable[[], float]) -> None:
@@ -221,7 +223,9 @@ class Parts:
 
     def _switch(self, positions: Switches) -> None:
         """Put switches into their positions; any thread may do so."""
-        self.engine.gate = None if positions.enable_for == 1 else Gate(self.engine, positions.enable_for)
+        usual = positions.enable_for == 1 and not positions.audit_rate
+        gate = Gate(self.engine, positions.enable_for, self.audit, positions.audit_rate)
+        self.engine.gate = None if usual else gate
         self.flags.turn(positions.flags)
         self.engine.rules = replace(
             self.engine.rules, while_revalidate=self.flags.stale_while_revalidate, stand_in=self.flags.stale_if_error

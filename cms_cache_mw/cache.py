@@ -240,6 +240,7 @@ class Cache(Changes):
                 "unreadable": parts.depot.unreadable,
                 "withheld": parts.engine.levels.allowance.withheld,
             },
+            "audit": parts.audit.stats(),
         }
 
     def start(self) -> None:

@@ -30,6 +30,7 @@ from cms_cache_mw.visitor import Visitor
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from cms_cache_mw.audit import Sampled
     from cms_cache_mw.core.entry import Entry, Key
     from cms_cache_mw.core.keys import Keys
     from cms_cache_mw.core.message import Request
@@ -105,10 +106,10 @@ class Engine:
         self._waited = False
         self._merging: Merging[Answer | Stale] = Merging(flights, runtime, worker.clock, now, flags)
 
-    async def step(self, request: Request) -> Step:
+    async def step(self, request: Request, *, gated: bool = True) -> Step | Sampled:
         """The answer to a request, or a recorder through which the application answers it; it never raises."""
         try:
-            step = self.gate.lookup(request) if self.gate else self.lookup(request)
+            step = self.gate.lookup(request) if self.gate and gated else self.lookup(request)
             if isinstance(step, Sought) and step.lacking:
                 await self.placeholders.fill(step.lacking)
                 step = self.lookup(request, lacking=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -112,6 +113,17 @@ def environ_for(request: Request, environ: WSGIEnvironment, asked: Request | Non
             name, text = f"HTTP_{field.decode('latin-1').upper().replace('-', '_')}", value.decode("latin-1")
             shown[name] = f"{shown[name]}, {text}" if name in shown else text
     return shown
+
+
+def nobodys(environ: WSGIEnvironment) -> WSGIEnvironment:
+    """What was asked, as asked by nobody who waits."""
+    return {**environ, "wsgi.input": io.BytesIO(), "CONTENT_LENGTH": ""}
+
+
+def files_of(environ: WSGIEnvironment) -> tuple[type, ...]:
+    """The kinds of iterables that the server may know how to send by itself."""
+    wrapper = environ.get("wsgi.file_wrapper")
+    return (wrapper,) if isinstance(wrapper, type) else ()
 
 
 def input_of(environ: WSGIEnvironment, most: int) -> bytes | None:

@@ -9,18 +9,31 @@ from __future__ import annotations
 import contextvars
 import io
 import logging
+from functools import partial
 from itertools import chain
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 from cms_cache_mw.admin.api import Admin
+from cms_cache_mw.audit import Sampled
 from cms_cache_mw.cache import Cache
+from cms_cache_mw.closing import Then
 from cms_cache_mw.collecting import current
 from cms_cache_mw.core.answer import Answer
 from cms_cache_mw.core.status import Reason
 from cms_cache_mw.core.tags import TagError, read_tags
 from cms_cache_mw.engine import Stale
-from cms_cache_mw.environ import environ_for, fields_of, headers_of, hit_of, input_of, request_of, status_of
+from cms_cache_mw.environ import (
+    environ_for,
+    fields_of,
+    files_of,
+    headers_of,
+    hit_of,
+    input_of,
+    nobodys,
+    request_of,
+    status_of,
+)
 from cms_cache_mw.inside_wsgi import WsgiInside
 from cms_cache_mw.options import ConfigError
 from cms_cache_mw.process import at_end, unfit
@@ -28,7 +41,7 @@ from cms_cache_mw.recorder import Recorder
 from cms_cache_mw.runtime import drive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Coroutine, Iterable, Iterator
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
     from cms_cache_mw.collecting import Collector
@@ -73,11 +86,19 @@ class WSGICacheMiddleware:
         if render:
             return self._part(render, environ, start_response)
         step = self._step(request)
+        if isinstance(step, Sampled):
+            compared = step.sample(partial(self._refresh, environ=nobodys(environ)))
+            return self._beside(self._given(step.step, environ, request, start_response), compared, environ)
+        return self._given(step, environ, request, start_response)
+
+    def _given(
+        self, step: Step, environ: WSGIEnvironment, request: Request, start_response: StartResponse
+    ) -> Iterable[bytes]:
         if isinstance(step, Answer):
             return _answered(step, start_response)
         if isinstance(step, Stale):
-            body_, refresh = _answered(step.answer, start_response), step.refresh
-            return self._refreshed(body_, refresh, environ) if refresh else body_
+            body, refresh = _answered(step.answer, start_response), step.refresh
+            return self._beside(body, self._refresh(refresh, nobodys(environ)), environ) if refresh else body
         self._inside.seen(environ)
         return _Response(self.cache, step, environ, request, start_response).begin(self.app)
 
@@ -85,7 +106,7 @@ class WSGICacheMiddleware:
         """What the application answers through a recorder to a request that no client sent."""
         return _Response(self.cache, recorder, environ, None, start_response).begin(self.app)
 
-    def _step(self, request: Request) -> Step:
+    def _step(self, request: Request) -> Step | Sampled:
         if why := unfit():
             if not self._warned:
                 self._warned = True
@@ -111,12 +132,13 @@ class WSGICacheMiddleware:
 
         return self.app(environ, started)
 
-    def _refreshed(self, body: list[bytes], recorder: Recorder, environ: WSGIEnvironment) -> Iterable[bytes]:
-        """A stale body, which is rendered anew: beside the next requests, or before them where the application has one thread."""
-        nobody = {**environ, "wsgi.input": io.BytesIO(), "CONTENT_LENGTH": ""}
+    def _beside(
+        self, body: Iterable[bytes], work: Coroutine[object, object, object], environ: WSGIEnvironment
+    ) -> Iterable[bytes]:
+        """A body, and renders for nobody: beside the next requests, or before them where the application has one thread."""
         if not environ["wsgi.multithread"]:
-            return _Then(body, lambda: drive(self._refresh(recorder, nobody)))
-        self.cache.runtime.spawn(self._refresh(recorder, nobody), slow=True)
+            return Then(body, lambda: drive(work))
+        self.cache.runtime.spawn(work, slow=True)
         return body
 
     async def _refresh(self, recorder: Recorder, environ: WSGIEnvironment) -> None:
@@ -185,7 +207,7 @@ class _Response:
             return self._whole(self._body)
         rest = self._chunks()
         first: list[bytes] = []
-        if isinstance(self._body, _files(self._environ)):
+        if isinstance(self._body, files_of(self._environ)):
             self._decide()
             if not (self._recorder.listening or self._instead or self._early):
                 # A file, which the server may know how to send by itself.
@@ -197,8 +219,8 @@ class _Response:
                 if self._begun:
                     break
         if self._instead:
-            return _Then(_answered(self._instead, self._start_response), lambda: self._hear(rest))
-        return _Then(chain(self._early, first, rest), self.close)
+            return Then(_answered(self._instead, self._start_response), lambda: self._hear(rest))
+        return Then(chain(self._early, first, rest), self.close)
 
     def _whole(self, body: list[bytes] | tuple[bytes, ...]) -> list[bytes]:
         self._decide()
@@ -284,31 +306,9 @@ class _Response:
         return self._recorder.write(chunk, last=last)
 
 
-class _Then:
-    """A body with something to be done once when the server closes it."""
-
-    def __init__(self, body: Iterable[bytes], then: Callable[[], object]) -> None:
-        self._body = body
-        self._then: Callable[[], object] | None = then
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._body)
-
-    def close(self) -> None:
-        """Do it."""
-        then, self._then = self._then, None
-        if then:
-            then()
-
-
 def _answered(answer: Answer, start_response: StartResponse) -> list[bytes]:
     start_response(status_of(answer.status), headers_of(answer.fields))
     return list(answer.body)
-
-
-def _files(environ: WSGIEnvironment) -> tuple[type, ...]:
-    wrapper = environ.get("wsgi.file_wrapper")
-    return (wrapper,) if isinstance(wrapper, type) else ()
 
 
 def _unheard(*_: object) -> Callable[[bytes], object]:

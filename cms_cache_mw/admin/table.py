@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from cms_cache_mw.admin import explaining, history, observing, openapi, purging, switching, warming
+from cms_cache_mw.admin import auditing, explaining, history, observing, openapi, purging, switching, warming
 from cms_cache_mw.admin.endpoint import Endpoint, Nothing, Problem
 from cms_cache_mw.explanation import Explanation
 from cms_cache_mw.purges import Purge
@@ -49,6 +49,7 @@ ENDPOINTS: Final = (
         purging.Numbered,
         {200: Purge, 202: Purge, 404: Problem, 503: Problem},
     ),
+    Endpoint("GET", "/audit", "read", auditing.audited, answers={200: auditing.Audited}),
     Endpoint("GET", "/switches", "read", switching.switches, answers={200: switching.SwitchPositions}),
     Endpoint(
         "POST",

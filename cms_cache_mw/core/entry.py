@@ -84,6 +84,12 @@ class Entry:
     """How often it was served by this worker."""
     counted: int = 0
     """How many of its hits the site's popularity knows of."""
+    since: int = field(default=-1, compare=False)
+    """The position that `base` was raised from: its render's, or that at which it was written to Redis."""
+
+    def __post_init__(self) -> None:
+        if self.since < 0:
+            self.since = self.base
 
     def age(self, now: float) -> float:
         """Its current age in seconds (RFC 9111 §4.2.3)."""

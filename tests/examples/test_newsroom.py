@@ -160,20 +160,6 @@ def without_colophon(html: str) -> str:
     return re.sub(r'<p class="rendered">.*?</p>', "", html)
 
 
-@pytest.fixture(scope="session")
-def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A freshly seeded database, not to be changed."""
-    path = tmp_path_factory.mktemp("newsroom") / "newsroom.sqlite3"
-    seed.ensure(path)
-    return path
-
-
-@pytest.fixture
-def database(seeded: Path, tmp_path: Path) -> Path:
-    """A database of one's own."""
-    return Path(shutil.copy(seeded, tmp_path / "newsroom.sqlite3"))
-
-
 @pytest.fixture
 async def site(database: Path) -> AsyncIterator[Site]:
     """The newsroom, running without a server or a cache."""
