@@ -14,7 +14,7 @@ from cms_cache_mw.allowance import Allowance
 from cms_cache_mw.audit import Audit
 from cms_cache_mw.core.cookies import Cookies
 from cms_cache_mw.core.keys import Keys, family
-from cms_cache_mw.core.tags import all_print
+from cms_cache_mw.core.tags import all_print, remembered_bytes
 from cms_cache_mw.counting import Counting
 from cms_cache_mw.depot import Depot
 from cms_cache_mw.engine import Engine
@@ -247,7 +247,7 @@ class Parts:
 
     def _reserved(self) -> int:
         """Bytes of the limit that are not for entries."""
-        return self.tally.collected + PURGED_BYTES * self.worker.clock.remembered
+        return self.tally.bytes + remembered_bytes() + PURGED_BYTES * self.worker.clock.remembered
 
 
 def _keys(config: Config, rules: Rules) -> Keys:

@@ -18,6 +18,9 @@ LAST: Final = 2_000
 LONGEST_URL: Final = 500
 """Characters that are remembered of the URL of a request which no entry answered."""
 
+DECISION_BYTES: Final = 400
+"""What a remembered decision takes."""
+
 Raw: TypeAlias = tuple[float, Reason, Reason | None, bool, str, str, int, float]
 
 
@@ -56,6 +59,11 @@ class Journal:
     def __init__(self, last: int = LAST) -> None:
         self._decisions: deque[Raw] = deque(maxlen=last)
         self.note: Callable[[Raw], None] = self._decisions.append
+
+    @property
+    def bytes(self) -> int:
+        """What all of it takes."""
+        return DECISION_BYTES * len(self._decisions)
 
     def search(
         self, *, text: str = "", site: str = "", reason: str = "", after: float = 0.0, most: int = LAST

@@ -25,6 +25,8 @@ UNCACHEABLE_SECONDS: Final = 5.0
 UNCACHEABLE_KEYS: Final = 4_096
 WARNED_ROUTES: Final = 1_000
 LONGEST_ROUTE: Final = 200
+NOTED_BYTES: Final = 200
+"""What a cookie's name, an uncacheable key or a route takes, on average."""
 
 
 class Tally:
@@ -44,6 +46,12 @@ class Tally:
         # By hash, which no visitor can foresee: a key is as long as a visitor's URL.
         self._uncacheable: dict[int, float] = {}
         self._warned: set[str] = set()
+
+    @property
+    def bytes(self) -> int:
+        """What it remembers takes, the copies being collected and the journal included."""
+        noted = len(self.cookies) + len(self._uncacheable) + len(self._warned)
+        return self.collected + self.journal.bytes + NOTED_BYTES * noted
 
     def count(self, word: str) -> None:
         """Count an answer, or why one was not stored."""

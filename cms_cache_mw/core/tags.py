@@ -49,7 +49,14 @@ def _hashed(kind: str, text: str) -> int:
     return int.from_bytes(digest, "big")
 
 
-_known = lru_cache(maxsize=16_384)(_hashed)
+_known = lru_cache(maxsize=4_096)(_hashed)
+_KNOWN_BYTES: Final = 450
+"""What remembering a fingerprint takes, its text included."""
+
+
+def remembered_bytes() -> int:
+    """Bytes that remembered fingerprints take."""
+    return _KNOWN_BYTES * _known.cache_info().currsize
 
 
 def tag_print(tag: str) -> int:
