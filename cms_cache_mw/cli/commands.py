@@ -7,9 +7,11 @@ import click
 from cms_cache_mw.cli.completion import completion
 from cms_cache_mw.cli.demo import demo
 from cms_cache_mw.cli.doctor import doctor
+from cms_cache_mw.cli.explain import explain
 from cms_cache_mw.cli.purge import purge
 from cms_cache_mw.cli.purges import purges
 from cms_cache_mw.cli.stats import stats
+from cms_cache_mw.cli.tail import tail
 from cms_cache_mw.cli.top import top
 from cms_cache_mw.cli.warm import warm
 
@@ -25,5 +27,5 @@ def commands() -> None:
     """
 
 
-for _each in (purge, purges, warm, stats, top, doctor, demo, completion):
+for _each in (purge, purges, warm, explain, tail, stats, top, doctor, demo, completion):
     commands.add_command(_each)

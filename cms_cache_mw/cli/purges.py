@@ -28,7 +28,7 @@ NAMED: Final = 4
 @command
 def purges(call: Call, *, tag: str, who: str, limit: int, lines: bool) -> None:
     """Show the purge log, or what it says of TAG."""
-    found = call.server.get("/purges", tag=tag, who=who, limit=limit).found
+    found = call.server.get("/purges", {"tag": tag, "who": who, "limit": limit}).found
     if lines:
         for each in reversed(found["purges"]):
             call.line(each)

@@ -46,10 +46,10 @@ class Remote:
     token: str | None
     admin_path: str
 
-    def get(self, path: str, /, *, patience: float = PATIENCE, **query: object) -> Answered:
+    def get(self, path: str, query: Mapping[str, object] | None = None, *, patience: float = PATIENCE) -> Answered:
         """The answer to a GET of an admin endpoint; what is empty is left out of the query."""
-        given = {name: value for name, value in query.items() if value not in {None, ""}}
-        return self._asked("GET", f"{path}?{urlencode(given)}" if given else path, patience=patience)
+        given = urlencode({name: value for name, value in (query or {}).items() if value not in (None, "")}, doseq=True)
+        return self._asked("GET", f"{path}?{given}" if given else path, patience=patience)
 
     def post(self, path: str, body: Mapping[str, object], *, patience: float = PATIENCE) -> Answered:
         """The answer to a POST of an admin endpoint, which may take `patience` seconds."""

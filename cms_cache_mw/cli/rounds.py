@@ -6,10 +6,11 @@ import re
 from collections import deque
 from dataclasses import dataclass
 from html import unescape
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
 
 from cms_cache_mw.cli.advice import change_for
+from cms_cache_mw.cli.ending import CommandError
 from cms_cache_mw.cli.finding import Finding, bad, good, note
 from cms_cache_mw.cli.text import counted
 from cms_cache_mw.core.status import Reason
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _LINK: Final = re.compile(rb"""<a\s[^>]*?href\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
 _OURS: Final = re.compile(r"(?:^|,)\s*cms-cache\s*((?:;[^,]*)?)\s*$")
 _OK: Final = 200
+SHOWN: Final = 5
+"""Pages that a finding names."""
 _MOVED: Final = range(300, 400)
 _SERVER_ERROR: Final = 500
 
@@ -98,8 +101,34 @@ def of_visits(visits: list[Visit]) -> Iterator[Finding]:
             yield bad("pages", f"{visit.path} answers {visit.second.status}")
 
 
+def tagless(server: Remote, host: str, visits: list[Visit]) -> Iterator[Finding]:
+    """Pages that are stored and depend on nothing that could be purged by name."""
+    found = []
+    for visit in visits:
+        stored = _stored(server, host, visit.path) if visit.hit else []
+        if stored and all(tag.startswith("lang:") for entry in stored for tag in entry["tags"]):
+            found.append(visit.path)
+    if found:
+        said = f"{_named(found)}: no tags, so that an edit cannot purge them, except by URL"
+        yield note("tags", said, "Cache-Tag: page:12, block:footer   (what the page is made of)")
+
+
+def _stored(server: Remote, host: str, path: str) -> list[dict[str, Any]]:
+    """What is stored for a page, as far as the site tells; that it does not is found elsewhere."""
+    parts = urlsplit(server.server)
+    try:
+        found = server.get("/explain", {"url": f"{parts.scheme}://{host or parts.netloc}{path}"}).found
+    except CommandError:
+        return []
+    return list(found.get("stored", []))
+
+
+def _named(paths: list[str]) -> str:
+    return ", ".join(paths[:SHOWN]) + (f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else "")
+
+
 def _missed(reason: str, cookie: str, found: list[Visit]) -> Finding:
-    which = ", ".join(visit.path for visit in found[:5]) + (f" and {len(found) - 5} more" if len(found) > 5 else "")  # noqa: PLR2004 - shown
+    which = _named([visit.path for visit in found])
     if not reason:
         return bad(
             "pages", f"{which}: no Cache-Status of ours", "wrap the application: app = CacheMiddleware(app, config)"

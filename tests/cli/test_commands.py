@@ -22,7 +22,7 @@ from tests.support.site import ROOT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ASKING = ["purge x:1", "stats"]
+ASKING = ["purge x:1", "purges", "warm /", "explain /", "tail", "top", "stats"]
 """Commands that ask the site, each as it would be typed."""
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cms_cache_mw.cli.advice import CHANGES, change_for
+from cms_cache_mw.cli.demo import served
 from cms_cache_mw.cli.redis_findings import of_redis
 from cms_cache_mw.cli.remote import Page
 from cms_cache_mw.cli.rounds import Visit, of_visits, said_of
@@ -18,11 +19,14 @@ from cms_cache_mw.core.status import Reason
 from cms_cache_mw.purge.checkup import Checkup
 from cms_cache_mw.purge.link import Link
 from cms_cache_mw.purge.survey import Survey
+from cms_cache_mw.wsgi import WSGICacheMiddleware
 from tests.support.cli import Shell
 from tests.support.origin import page
+from tests.support.site import TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from wsgiref.types import StartResponse, WSGIEnvironment
 
     from cms_cache_mw.cli.finding import Finding
     from tests.support.server import Server
@@ -181,6 +185,7 @@ def test_items_of_other_caches() -> None:
 NOTHING_TO_CHANGE = {
     Reason.HIT, Reason.STALE, Reason.COLLAPSED, Reason.STORED, Reason.STATUS, Reason.PARTIAL, Reason.NOT_MODIFIED,
     Reason.REQUEST_NO_STORE, Reason.AUTHORIZED, Reason.ANONYMOUS, Reason.STREAM, Reason.INCOMPLETE, Reason.OVERTAKEN,
+    Reason.WARMED,
 }  # fmt: skip
 """Reasons that are as they should be, or about a request rather than a site."""
 
@@ -222,3 +227,35 @@ def test_a_wrong_token(shell: Shell) -> None:
     ended = shell.run("doctor", "--pages", "0", CMS_CACHE_TOKEN="not-the-token")
     assert ended.code == 1
     assert "a known token is needed" in ended.out
+
+
+class Careless:
+    """A site whose pages say what their paths spell: `/set-cookie=a=1/cache-tag=x`."""
+
+    def __init__(self) -> None:
+        self.app = WSGICacheMiddleware(self._answer, Config(admin_token=TOKEN, namespace="careless"))
+
+    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+        pairs = [part.partition("=") for part in environ["PATH_INFO"].strip("/").split("/") if "=" in part]
+        fields = [(name, value) for name, _, value in pairs]
+        start_response("200 OK", [("Content-Type", "text/html"), *fields])
+        return [b'<a href="/cache-control=no-store">another</a>']
+
+
+def test_a_careless_site() -> None:
+    """What a real site does wrong is found on its pages, which are reached along their links."""
+    with served(Careless(), 0) as port:
+        ended = Shell(f"http://127.0.0.1:{port}").run(
+            "doctor", "/a", "/cache-tag=page:1", "/set-cookie=seen=1", "--json"
+        )
+    found = {(finding["said"], finding["change"]) for finding in ended.found["findings"] if finding["level"] == "note"}
+    assert (
+        "/a: no tags, so that an edit cannot purge them, except by URL",
+        "Cache-Tag: page:12, block:footer   (what the page is made of)",
+    ) in found
+    assert (f"/cache-control=no-store: {Reason.NO_STORE.meaning}", CHANGES[Reason.NO_STORE]) in found
+    assert (
+        f"/set-cookie=seen=1: {Reason.SET_COOKIE.meaning}",
+        "do not send Set-Cookie: seen=… on a page for everybody",
+    ) in found
+    assert not any("/cache-tag=page:1" in said for said, _ in found)
