@@ -53,6 +53,7 @@ STORING: list[tuple[str, str, int, Lines, Reason]] = [
     ("no-store beside must-understand", "GET", 200, [HTML, "Cache-Control: no-store, must-understand, max-age=60"], Reason.NO_STORE),
     ("no-cache, with a validator too", "GET", 200, [HTML, "Cache-Control: no-cache", 'ETag: "a"'], Reason.NO_CACHE),
     ("no-cache with field names", "GET", 200, [HTML, 'Cache-Control: no-cache="set-cookie", max-age=60'], Reason.NO_CACHE),
+    ("no-cache for shared caches alone", "GET", 200, [HTML, "CDN-Cache-Control: no-cache", 'ETag: "a"'], Reason.NO_CACHE),
     ("no-cache of another type", "GET", 200, ["Content-Type: application/json", "Cache-Control: no-cache"], Reason.NO_CACHE),
     ("max-age=0, with a validator and a window too", "GET", 200, [HTML, "Cache-Control: max-age=0, stale-while-revalidate=60", 'ETag: "a"'], Reason.EXPIRES),
     ("s-maxage=0", "GET", 200, [HTML, "Cache-Control: max-age=60, s-maxage=0"], Reason.EXPIRES),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cms_cache_mw.purge.ticket import MAX_PENDING, Ticket, Unrecorded, promise
+from cms_cache_mw.purge.ledger import Motive
+from cms_cache_mw.purge.ticket import MAX_PENDING, SHOWN, Ticket, Unrecorded, promise
 
 EVERYTHING = 1
 
@@ -116,3 +117,12 @@ def test_promise_is_kept() -> None:
     assert not future.cancel()
     future.set_result(True)
     assert future.result(0)
+
+
+def test_motives_are_kept_while_they_are_few(unrecorded: Unrecorded) -> None:
+    """Who purged and why goes with the ticket; of many calls that share one the first are told."""
+    motives = [Motive(who=f"editor {number}") for number in range(SHOWN + 1)]
+    for motive in motives:
+        ticket = unrecorded.add({1}, "hard", 0.0, ["a"], now=1.0, motive=motive)
+    assert unrecorded.add({1}, "hard", 0.0, ["a"], now=1.0) is ticket
+    assert ticket.motives == motives[:-1]

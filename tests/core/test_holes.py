@@ -1,0 +1,43 @@
+"""Pages with holes as values."""
+
+from __future__ import annotations
+
+import pytest
+
+from cms_cache_mw.core.holes import joined, page, plausible
+from tests.core.messages import fields, stored
+
+
+def test_parts_go_where_the_holes_are() -> None:
+    """In order, also at the ends and side by side."""
+    holes = ((0, "a"), (2, "b"), (2, "c"), (4, "d"))
+    assert joined(b"1234", holes, [b"A", b"B", b"", b"D"]) == b"A12B34D"
+    assert joined(b"1234", (), []) == b"1234"
+
+
+def test_every_hole_has_a_part() -> None:
+    """A part too few is an error, not a page with a gap."""
+    with pytest.raises(ValueError, match="zip"):
+        joined(b"1234", ((0, "a"),), [])
+
+
+def test_a_filled_page_is_described_anew() -> None:
+    """What the application said about its own bytes is gone; the rest stays, and the entry with holes is untouched."""
+    entry = stored("Cache-Control: max-age=60", "Content-Type: text/html", 'ETag: "x"', "Last-Modified: x")
+    entry.holes = ((1, "a"),)
+    whole = page(entry, b"0A123456789")
+    described = dict(whole.fields)
+    assert (whole.body, whole.holes, whole.encoded) == (b"0A123456789", (), {})
+    assert described[b"content-length"] == b"11"
+    assert described[b"etag"] not in {b'"x"', dict(page(entry, b"0B123456789").fields)[b"etag"]}
+    assert b"last-modified" not in described
+    assert (b"content-type", b"text/html") in whole.fields
+    assert fields('ETag: "x"')[0] in entry.fields
+
+
+@pytest.mark.parametrize(
+    ("places", "holds"), [((), True), ((0, 0, 10), True), ((11,), False), ((-1,), False), ((5, 3), False)]
+)
+def test_places_have_to_be_in_the_body(places: tuple[int, ...], holds: bool) -> None:
+    """What comes from elsewhere may name places that are in no order, or outside."""
+    assert plausible(tuple((place, "a") for place in places), 10) is holds
