@@ -122,7 +122,6 @@ def test_promise_is_kept() -> None:
 def test_motives_are_kept_while_they_are_few(unrecorded: Unrecorded) -> None:
     """Who purged and why goes with the ticket; of many calls that share one the first are told."""
     motives = [Motive(who=f"editor {number}") for number in range(SHOWN + 1)]
-    for motive in motives:
-        ticket = unrecorded.add({1}, "hard", 0.0, ["a"], now=1.0, motive=motive)
-    assert unrecorded.add({1}, "hard", 0.0, ["a"], now=1.0) is ticket
-    assert ticket.motives == motives[:-1]
+    tickets = [unrecorded.add({1}, "hard", 0.0, ["a"], now=1.0, motive=motive) for motive in motives]
+    assert unrecorded.add({1}, "hard", 0.0, ["a"], now=1.0) is tickets[0] is tickets[-1]
+    assert tickets[0].motives == motives[:-1]
