@@ -34,6 +34,7 @@ class Magazine:
         for worker in self.workers:
             address = ["--host", "127.0.0.1", "--port", str(worker.port), "--workers", "1", "--no-ws"]
             interface = ["--interface", kind, "--working-dir", str(project.folder)]
+            interface += ["--blocking-threads", "4"] if kind == "wsgi" else []
             app = f"mysite.{kind}:application"
             worker._command = [
                 sys.executable,

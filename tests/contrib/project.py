@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -145,8 +145,7 @@ class Project:
         path.write_text(path.read_text() + text)
 
 
-_PROGRAM: Final = """
-import json, sys, traceback
+START: Final = """
 import django
 django.setup()
 from django.db import transaction
@@ -154,7 +153,10 @@ from django.utils import timezone
 from wagtail.models import *
 from magazine.models import *
 from wagtail.contrib.redirects.models import Redirect
-scope = dict(globals())
+"""
+_PROGRAM: Final = """
+import json, sys, traceback
+scope = {}
 for line in sys.stdin:
     try:
         exec(json.loads(line), scope)
@@ -165,10 +167,17 @@ for line in sys.stdin:
 """
 
 
+class Place(Protocol):
+    """Where code runs, and with which variables."""
+
+    folder: Path
+    environment: dict[str, str]
+
+
 class Editing:
     """A process that edits the site as a script does; use it in a `with`."""
 
-    def __init__(self, project: Project, env: Mapping[str, str] | None = None) -> None:
+    def __init__(self, project: Place, env: Mapping[str, str] | None = None, start: str = START) -> None:
         self._log = (project.folder / "editing.log").open("a")
         self._popen = subprocess.Popen(
             [sys.executable, "-c", _PROGRAM],
@@ -179,6 +188,11 @@ class Editing:
             stderr=self._log,
             text=True,
         )
+        try:
+            self.run(start)
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __enter__(self) -> Self:
         return self

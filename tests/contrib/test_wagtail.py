@@ -72,8 +72,8 @@ def test_a_new_page_appears(magazine: Magazine) -> None:
     magazine.warmed(urls)
     code = "page.add_child(instance=Article(title='Brand new article', slug='brand-new', locale=page.locale))"
     magazine.run(GET.format("s1") + code)
-    where = {"/en/s1/", "/en/", "/feed/", "/en/s1/brand-new/", "/en/s1/brand-new/deep/"} | INDEXES
-    assert magazine.lost(urls) - {"/de/"} == where
+    where = {"/en/s1/", "/en/", "/de/", "/feed/", "/en/s1/brand-new/", "/en/s1/brand-new/deep/"} | INDEXES
+    assert magazine.lost(urls) == where
     assert magazine.get("/en/s1/brand-new/", 1).status == 200
     assert "Brand new" in magazine.text("/en/s1/", 0)
     magazine.run("Page.objects.get(slug='brand-new').delete()")
@@ -92,9 +92,8 @@ def test_the_first_child_of_an_empty_section_appears(magazine: Magazine) -> None
 
 def test_unpublishing_and_publishing_again(magazine: Magazine) -> None:
     """The page, its section, what lists it; and all of that again."""
-    where = {"/en/s2/a2/", "/en/s2/", "/feed/", "/en/"} | INDEXES
-    lost = magazine.affected(GET.format("s2/a2") + "page.unpublish()")
-    assert lost - {"/de/"} == where
+    where = {"/en/s2/a2/", "/en/s2/", "/feed/", "/en/", "/de/"} | INDEXES
+    assert magazine.affected(GET.format("s2/a2") + "page.unpublish()") == where
     assert magazine.get("/en/s2/a2/", 1).status == 404
     assert "Article 2.2" not in magazine.text("/en/s2/", 1)
     magazine.warmed(["/en/s2/a2/"])
@@ -141,10 +140,12 @@ def test_renaming_a_section_moves_all_below(magazine: Magazine) -> None:
 
 def test_restricting_a_page(magazine: Magazine) -> None:
     """It leaves the public lists, is for nobody without a password, and is never stored."""
-    lost = magazine.affected(
+    urls = magazine.warmed()
+    magazine.run(
         GET.format("s2/a3") + "PageViewRestriction.objects.create(page=page, restriction_type='password', password='x')"
     )
-    assert {"/en/s2/a3/", "/sitemap.xml"} <= lost
+    lost = magazine.lost(urls)
+    assert {"/en/s2/a3/", "/sitemap.xml", "/en/"} <= lost
     assert not lost & {"/en/s0/", "/en/s2/", "/en/s2/a2/", "/feed/", "/en/s0/a0/"}
     for worker in (0, 1, 0, 1):
         answer = magazine.get("/en/s2/a3/", worker)

@@ -45,9 +45,9 @@ class Kind:
         self.chain: tuple[type[Any], ...] = (model, *model._meta.get_parent_list())
         """The model and those whose tables it shares."""
 
-    def loaded(self, pk: object) -> str | None:
-        """The tag of what has loaded a row; `None` where reading its fields says more."""
-        return self.shown(pk)
+    def loaded(self, pk: object) -> tuple[str, ...]:
+        """The tags of what has loaded a row, which may be written by each of its names; none where reading its fields says more."""
+        return tuple(spelled(f"{model._meta.label_lower}:{pk}") for model in self.chain)
 
     def shown(self, pk: object) -> str:
         """The tag of what depends on a row being there, or shows it."""
@@ -64,6 +64,12 @@ class Kind:
     def changed(self, row: Any, fields: Iterable[str]) -> set[str]:  # noqa: ANN401, ARG002 - the same
         """The tags of what shows the row, when these fields of it change."""
         return {spelled(f"{model._meta.label_lower}:{row.pk}") for model in self.chain}
+
+    def heirs(self, row: Any) -> set[str]:  # noqa: ANN401 - a row of any model
+        """The labels of the models that this row of a parent's is a row of as well."""
+        others = [model for model in apps.get_models() if issubclass(model, self.model) and model is not self.model]
+        found = (model for model in others if not model._meta.proxy and model._base_manager.filter(pk=row.pk).exists())
+        return {model._meta.label_lower for model in found}
 
     @property
     def indexed(self) -> bool:

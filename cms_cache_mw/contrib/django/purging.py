@@ -39,7 +39,7 @@ def purge(
     Trouble with Redis raises nothing: the purge is kept and made later. Raises `TargetError` for what cannot be meant.
     """
     named = Target.named(map(spelled, tags), urls, prefixes, "", everything=everything)
-    targets = _split(named)
+    targets = split(named)
     for target in targets:
         cache().prints(target)
     connection = connections[using]
@@ -101,13 +101,13 @@ class _Part:
         self._batch.flush()
 
 
-def _split(target: Target) -> list[Target]:
+def split(target: Target) -> list[Target]:
     """The target in parts of a size that a purge may have."""
     tags = target.tags
     if target.everything or len(tags) > TOO_MANY:
         return [Target(everything=True)]
     parts = [Target(tags[at : at + MAX_TARGETS]) for at in range(0, len(tags), MAX_TARGETS)]
-    if target.urls or target.prefixes:
+    if target.urls or target.prefixes or not parts:
         parts.append(Target((), target.urls, target.prefixes))
     return parts
 
@@ -131,4 +131,4 @@ def _merged(targets: list[Target]) -> list[Target]:
         return [Target(everything=True)]
     tags = tuple(dict.fromkeys(tag for target in targets for tag in target.tags))
     others = [Target((), target.urls, target.prefixes) for target in targets if target.urls or target.prefixes]
-    return (_split(Target(tags)) if tags else []) + others
+    return (split(Target(tags)) if tags else []) + others

@@ -39,8 +39,8 @@ def install() -> None:
     @wraps(loaded)
     def from_db(cls: type[Any], *args: Any) -> Any:  # noqa: ANN401 - Django's own
         row = loaded(cls, *args)
-        if (collector := current()) is not None and (kind := kind_of(cls)) and (tag := kind.loaded(row.pk)):
-            collector.note((tag,), inf)
+        if (collector := current()) is not None and (kind := kind_of(cls)):
+            collector.note(kind.loaded(row.pk), inf)
         return row
 
     @wraps(sent)
@@ -142,11 +142,15 @@ class _Reading:
         entity = self._of[alias] = _Entity(model)
         if field is None:
             return
+        parent = self._of.get(table.parent_alias)
         for near, far in getattr(table, "join_fields", None) or ():
-            if far is not None and far.primary_key and near is not None and not near.primary_key:
+            entity.fields.add(far)
+            if parent:
+                parent.fields.add(near)
+            if far.primary_key and not near.primary_key:
                 entity.follows = True
-            elif near is not None and near.primary_key and table.join_type == INNER and table.parent_alias in self._of:
-                self._of[table.parent_alias].follows = True
+            elif near.primary_key and table.join_type == INNER and parent:
+                parent.follows = True
 
     def _conditions(self, node: Any) -> None:  # noqa: ANN401 - Django's node
         if node.connector != AND or node.negated:

@@ -43,8 +43,11 @@ def tags_of_change(kind: Kind, old: Any, new: Any, fields: Iterable[str]) -> set
     if not (before or after) or (before and after and not seen):
         return set()
     scopes = [kind.scopes(row) for row in rows]
-    everywhere = set().union(*scopes)
-    found = {f"{name}.{field}" for name in everywhere for field in seen} | {f"{name}.*" for name in everywhere}
+    everywhere = set().union(*scopes) | (kind.heirs(new) if before and after else set())
+    found = {f"{name}.*" for name in everywhere}
+    if old is not None:
+        # Of a row that was not there nobody has read a field, or followed a key to it.
+        found |= {f"{name}.{field}" for name in everywhere for field in seen}
     if kind.indexed:
         found.add(SEARCH)
     if not (before and after):

@@ -48,6 +48,10 @@ class SnippetKind(Kind):
 class ImageKind(Kind):
     """Images; their renditions follow from them."""
 
+    def loaded(self, pk: object) -> tuple[str, ...]:
+        """`image:ID` alone."""
+        return (self.shown(pk),)
+
     def shown(self, pk: object) -> str:
         """`image:ID`."""
         return f"image:{pk}"

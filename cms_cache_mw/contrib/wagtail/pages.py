@@ -36,9 +36,9 @@ class PageKind(Kind):
     unseen = UNSEEN | PLACE
     narrowing = frozenset({"translation_key"})
 
-    def loaded(self, pk: object) -> str | None:  # noqa: ARG002 - its fields tell
+    def loaded(self, pk: object) -> tuple[str, ...]:  # noqa: ARG002 - its fields tell
         """Nothing: reading says more."""
-        return None
+        return ()
 
     def shown(self, pk: object) -> str:
         """`url:ID`."""

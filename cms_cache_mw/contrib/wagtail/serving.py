@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 from django.conf import settings
 from django.contrib.sitemaps import views as plain_sitemaps
 from wagtail import hooks
-from wagtail.models import Page, Site
+from wagtail.models import Page, PageViewRestriction, Site
 
 from cms_cache_mw.collecting import apart, current
 from cms_cache_mw.contrib.django import middleware
@@ -50,7 +50,7 @@ def said(request: Any, response: Any) -> set[str]:  # noqa: ANN401 - Django's ow
         if (collector := current()) is not None:
             # All pages of the site are in it: one tag stands for them.
             collector.tags.clear()
-        found.add(tag("sitemap", number))
+        found |= {tag("sitemap", number), PageViewRestriction._meta.label_lower}
     if response.headers.get("Content-Type", "").partition(";")[0] in FEEDS:
         found.add(tag("feed", number))
     if response.status_code in middleware.GONE or response.status_code in middleware.REDIRECTS:

@@ -65,7 +65,7 @@ class Article(Page):
 
     intro = models.CharField(max_length=80, blank=True)
     featured = models.BooleanField(default=False)
-    author = models.ForeignKey(Author, models.SET_NULL, null=True, related_name="+")
+    author = models.ForeignKey(Author, models.SET_NULL, null=True, blank=True, related_name="+")
     body = StreamField(
         [
             ("text", RichTextBlock()),

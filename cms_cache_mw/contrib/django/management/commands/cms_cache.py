@@ -12,9 +12,10 @@ from wsgiref.util import setup_testing_defaults
 
 from django.core.management.base import BaseCommand, CommandError
 
+from cms_cache_mw.contrib.django.purging import split
 from cms_cache_mw.contrib.django.site import cache, cached
 from cms_cache_mw.contrib.django.templates import hashes, tag_of
-from cms_cache_mw.core.target import TargetError
+from cms_cache_mw.core.target import Target, TargetError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -59,14 +60,10 @@ class Command(BaseCommand):
             if not (tags or options["urls"] or options["prefixes"] or options["all"]):
                 self.stdout.write("no template has changed")
                 return
+        everything = options["all"]
+        named = Target(tuple(tags), tuple(options["urls"]), tuple(options["prefixes"]), "", everything)
         try:
-            done = cache().purge_sync(
-                tags=tags,
-                urls=options["urls"],
-                prefixes=options["prefixes"],
-                all=options["all"] or "*" in tags,
-                wait=PATIENCE,
-            )
+            done = cache().carry_out_sync(*split(named), wait=PATIENCE)
         except TargetError as error:
             raise CommandError(str(error)) from None
         if not done.done:
@@ -87,7 +84,7 @@ class Command(BaseCommand):
         application = _application()
         for url in options["urls"]:
             status, fields = _asked(application, url)
-            self.stdout.write(f"{status} {fields.get('Cache-Status', '')} {url}")
+            self.stdout.write(f"{status} {fields.get('cache-status', '')} {url}")
 
     def _stats(self, _: dict[str, Any]) -> None:
         self._settled()
@@ -149,7 +146,9 @@ def _asked(application: Any, url: str) -> tuple[str, dict[str, str]]:  # noqa: A
     }
     setup_testing_defaults(environ)
     answer: list[tuple[str, dict[str, str]]] = []
-    body = application(environ, lambda status, fields, *_: answer.append((status, dict(fields))))
+    body = application(
+        environ, lambda status, fields, *_: answer.append((status, {name.lower(): value for name, value in fields}))
+    )
     for _ in body:
         pass
     if close := getattr(body, "close", None):
