@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib.auth import get_user
 from django.db.models import Count, Exists, F, OuterRef, Q
-from django.http import Http404, HttpResponse, HttpResponseGone, JsonResponse
+from django.http import Http404, HttpResponse, HttpResponseGone
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
 from shop.models import Book, Category, Label, Product, Visit
