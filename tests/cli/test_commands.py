@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -199,3 +200,18 @@ def test_page_has_every_exit_code() -> None:
     assert [int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)] == [
         ending.value for ending in Ending
     ]
+
+
+@pytest.mark.parametrize("name", ["explain.md", "cli.md"])
+def test_commands_in_pages_can_be_typed(name: str) -> None:
+    """Each command that a page shows exists, with the options it is shown with."""
+    text = (ROOT / "docs" / name).read_text()
+    shown = re.findall(r"^\$ cms-cache (.+)$", text, re.MULTILINE) + re.findall(
+        r"`cms-cache ([a-z]+ [a-z:0-9/-]+)`", text
+    )
+    assert shown or name == "cli.md"
+    for line in shown:
+        words = shlex.split(line)
+        command = commands.commands[words[0]]
+        known = {option for param in command.params for option in param.opts}
+        assert {word for word in words if word.startswith("-")} <= known, line
