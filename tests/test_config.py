@@ -389,6 +389,12 @@ def test_from_env_refuses(variable: str, text: str, said: str) -> None:
     assert said in str(caught.value)
 
 
+def test_variables_of_the_command_line() -> None:
+    """What tells `cms-cache` whom to ask may stand beside the options, and is none."""
+    asking = {"CMS_CACHE_SERVER": "http://127.0.0.1:8000", "CMS_CACHE_TOKEN": "12345678"}
+    assert Config.from_env(asking) == Config()
+
+
 def test_from_the_process_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a mapping the variables are the process's own; what is given by name wins."""
     monkeypatch.setenv("CMS_CACHE_NAMESPACE", "other")
