@@ -6,6 +6,10 @@ import threading
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(eq=False, slots=True)
@@ -22,6 +26,8 @@ class Slots:
     def __init__(self, limit: int | None) -> None:
         self.limit = limit
         self.taken = 0
+        self.freed: Callable[[], None] = _nobody
+        """Called when a place has become free that nobody was waiting for."""
         self._queue: deque[Slot] = deque()
         self._lock = threading.Lock()
 
@@ -56,10 +62,21 @@ class Slots:
                 self._queue.remove(slot)
             elif self._queue:
                 self._queue.popleft().free.set_result(True)
+                return
             else:
                 self.taken -= 1
+        self.freed()
+
+    @property
+    def room(self) -> bool:
+        """Whether one more render could begin at once."""
+        return self.limit is None or self.taken < self.limit
 
     @property
     def waiting(self) -> int:
         """Renders that wait for a place."""
         return len(self._queue)
+
+
+def _nobody() -> None:
+    """Nobody wants to know."""

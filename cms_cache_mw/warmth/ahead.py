@@ -38,13 +38,15 @@ class Ahead:
     def scan(self, entries: Iterable[tuple[Key, Entry]], now: float, until: float) -> None:
         """Note what is due before `until`, when the next scan comes."""
         known: set[Place] = {wish.place for _, wish in self._due}
+        soon = until + 1.5 * MOST
         for key, entry in entries:
-            if entry.hits < USED or (key, entry.variant) in known:
+            # Most are not due for long, and are to cost as little as can be.
+            if entry.hits < USED or not now < (end := entry.born + entry.freshness.lifetime) <= soon:
                 continue
-            remaining, lead = entry.remaining(now), self._lead(entry)
-            if not 0 < remaining <= MOST * 2 + until - now:
+            if (key, entry.variant) in known:
                 continue
-            due = now + remaining - lead * (0.5 + self._jitter())
+            lead = self._lead(entry)
+            due = end - lead * (0.5 + self._jitter())
             if due <= until:
                 heapq.heappush(self._due, (due, self._wish(key, entry, lead)))
 

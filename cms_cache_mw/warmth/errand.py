@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 
     from cms_cache_mw.warmth.place import Place
 
-TRIES: Final = 40
-"""Attempts at a page that somebody else seems to be rendering."""
-AGAIN: Final = 0.25
-"""Seconds between them."""
 MOST_AGAIN: Final = 64
 """Pages that are tried again before others are begun."""
 MOST_ERRORS: Final = 20
@@ -157,9 +153,7 @@ class Run:
         return key, ()
 
     def _told(self, number: int, wish: Wish, outcome: Outcome) -> None:
-        if outcome is Outcome.LATER and wish.tries < TRIES:
-            wish.tries += 1
-            wish.not_before = self._now() + AGAIN
+        if outcome is Outcome.LATER and wish.again(self._now()):
             self._again.append(wish)
             return
         errand = self.errand

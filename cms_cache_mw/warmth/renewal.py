@@ -11,7 +11,8 @@ from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from math import inf
+from typing import TYPE_CHECKING, Final, Protocol
 
 from cms_cache_mw.core import policy
 from cms_cache_mw.core.keys import key_digest
@@ -33,6 +34,12 @@ if TYPE_CHECKING:
     from cms_cache_mw.warmth.errand import Errand
     from cms_cache_mw.warmth.pace import Pace
     from cms_cache_mw.warmth.place import Nobody, Place
+
+AGAIN: Final = 0.25
+"""Seconds after which a page is looked at again that somebody else seems to be rendering."""
+TRIES: Final = 40
+LOOKED: Final = 0.1
+"""Seconds for which it is believed that a page is not there."""
 
 
 class Application(Protocol):
@@ -83,9 +90,17 @@ class Wish:
     least: float = 0.0
     validate: bool = False
     """Whether the application may say that what is stored is still good; not after a purge."""
+    looked: float = -inf
+    """When it was looked for in vain."""
     tries: int = 0
     not_before: float = 0.0
     told: Callable[[Wish, Outcome], None] | None = field(default=None, repr=False)
+
+    def again(self, now: float) -> bool:
+        """Whether it is worth another try, a moment later."""
+        self.tries += 1
+        self.not_before, self.looked = now + AGAIN, -inf
+        return self.tries <= TRIES
 
     def __lt__(self, other: Wish) -> bool:
         return self.value > other.value
@@ -96,9 +111,14 @@ class Renewal:
 
     def __init__(self, engine: Engine, nobody: Nobody, pace: Pace, changed: Callable[[], None]) -> None:
         self._engine, self._nobody, self._pace, self._changed = engine, nobody, pace, changed
+        engine.origin.slots.freed = changed
         self.application: Application | None = None
         self.counts = {outcome.value: 0 for outcome in (Outcome.HELD, Outcome.RENDERED, Outcome.FAILED)}
         self._over: deque[tuple[Wish, Outcome]] = deque()
+
+    def room(self, now: float) -> bool:
+        """Whether one more render may begin: visitors have the first claim to the application."""
+        return self._pace.room(now) and self._engine.origin.slots.room
 
     def held(self, wish: Wish) -> bool:
         """Whether memory has what is wished for."""
@@ -121,15 +141,21 @@ class Renewal:
 
     def begin(self, wish: Wish) -> Outcome:
         """Begin what a wish needs; it is told what came of it, now or later."""
-        outcome = self._begun(wish)
+        outcome = self.look(wish) or self._begun(wish)
         if outcome is not Outcome.UNDER_WAY:
             self._tell(wish, outcome)
         return outcome
 
+    def look(self, wish: Wish) -> Outcome | None:
+        """Whether a wish has come true without a render; before there is room for one, so that no place stands empty meanwhile."""
+        if (now := self._engine.now()) - wish.looked > LOOKED:
+            if self.held(wish) or self.load(wish):
+                return Outcome.HELD
+            wish.looked = now
+        return None
+
     def _begun(self, wish: Wish) -> Outcome:
         engine = self._engine
-        if self.held(wish) or self.load(wish):
-            return Outcome.HELD
         asked = self._nobody.asks(wish.place, wish.site)
         if asked is None:
             return Outcome.UNKNOWN
@@ -176,7 +202,7 @@ class Renewal:
     def read(self, errand: Errand, address: str) -> Future[tuple[int, bytes]] | None:
         """Begin to read a page of a site, which is not kept; nothing while there is no room."""
         engine, application = self._engine, self.application
-        if application is None or not application.ready or not self._pace.room(engine.now()):
+        if application is None or not application.ready or not self.room(engine.now()):
             return None
         key = errand.front.key(address, errand.site, engine.keys.site_of)
         asked = None if isinstance(key, str) else self._nobody.asks((key, ()), errand.site)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from heapq import nlargest
+from operator import itemgetter
 from typing import TYPE_CHECKING, TypeAlias
 
 from cms_cache_mw.runtime import drive
@@ -45,8 +46,8 @@ class Use:
             for key, entry in memory.entries():
                 if (more := entry.hits - entry.counted) > 0:
                     used[entry.site or PARTS].append((more, namespace, key, entry))
-        for site, uses in nlargest(MOST_SITES, used.items(), key=lambda of: sum(use[0] for use in of[1])):
-            self._tell(site, nlargest(BATCH, uses, key=lambda use: use[0]))
+        for site, uses in nlargest(MOST_SITES, used.items(), key=lambda of: len(of[1])):
+            self._tell(site, nlargest(BATCH, uses, key=itemgetter(0)) if len(uses) > BATCH else uses)
 
     def _tell(self, site: str, uses: list[_Used]) -> None:
         names: dict[bytes, int] = {}

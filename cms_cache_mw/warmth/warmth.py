@@ -33,9 +33,6 @@ PULSE: Final = 0.2
 """Seconds after which the thread looks whether anything was purged."""
 SCAN: Final = 5.0
 """Seconds between two looks at all that memory holds."""
-AGAIN: Final = 0.25
-"""Seconds after which a page is looked at again that somebody else renders."""
-TRIES: Final = 40
 TURN: Final = 200
 """Wishes looked at before the thread looks around."""
 LEAVE: Final = 1.0
@@ -66,6 +63,8 @@ class Warmth:
         engine.levels.renewed = self._aftermath.renewed
         self._purged: deque[Wish] = deque()
         self._later: deque[Wish] = deque()
+        self._wish: Wish | None = None
+        """The next one, for which there is no room yet."""
         self._refreshing = 0
         self._scanned = engine.now()
         self._epoch = 0
@@ -170,14 +169,13 @@ class Warmth:
 
     def _dispatch(self, now: float) -> None:
         for _ in range(TURN):
-            if self._stopping or not self._pace.room(now):
+            wish, self._wish = self._wish or self._next(now), None
+            if wish is None or self._stopping:
                 return
-            wish = self._next(now)
-            if wish is None:
+            if self._renewal.look(wish) is None and not self._renewal.room(now):
+                self._wish = wish
                 return
-            if self._renewal.begin(wish) is Outcome.LATER and wish.told is None and wish.tries < TRIES:
-                wish.tries += 1
-                wish.not_before = now + AGAIN
+            if self._renewal.begin(wish) is Outcome.LATER and wish.told is None and wish.again(now):
                 self._later.append(wish)
         self._changed.set()
 
@@ -201,7 +199,6 @@ class Warmth:
     def _refreshed(self, wish: Wish, outcome: Outcome) -> None:
         """Another worker that refreshes a page puts it into Redis: it is fetched from there when that is due."""
         self._refreshing -= 1
-        if outcome is Outcome.LATER and wish.tries < TRIES:
-            wish.tries += 1
-            wish.not_before, wish.told = self._engine.now() + AGAIN, None
+        wish.told = None
+        if outcome is Outcome.LATER and wish.again(self._engine.now()):
             self._later.append(wish)
