@@ -16,6 +16,7 @@ from cms_cache_mw.core.cookies import Cookies
 from cms_cache_mw.core.keys import Keys, family
 from cms_cache_mw.core.tags import all_print, remembered_bytes
 from cms_cache_mw.counting import Counting
+from cms_cache_mw.dependents import Census
 from cms_cache_mw.depot import Depot
 from cms_cache_mw.engine import Engine
 from cms_cache_mw.explain import Explainer
@@ -25,6 +26,7 @@ from cms_cache_mw.flight import Flights
 from cms_cache_mw.fragments import Fragments
 from cms_cache_mw.gate import Gate
 from cms_cache_mw.history import History
+from cms_cache_mw.index import Index
 from cms_cache_mw.levels import Levels
 from cms_cache_mw.merging import Merging
 from cms_cache_mw.namespaces import NAMES, Namespaces
@@ -128,13 +130,31 @@ class Parts:
             breaker=self.breaker,
             now=now,
         )
-        secret = blake3(config.redis_secret.encode()).digest() if config.redis_secret else None
-        self.depot = Depot(
-            self.worker, self.second, config.namespace, secret=secret, flags=self.flags, now=now, wall=wall
-        )
+        self.depot = self._depot(config, now, wall)
         self._join(config, rules, now, wall)
+        self._inform(now)
         self.audit = Audit(self.engine, self.namespaces.fragments, self.memories.values())
         self.switchboard = Switchboard(config.switches(), self._switch)
+
+    def _inform(self, now: Callable[[], float]) -> None:
+        """What answers questions about the cache."""
+        self.history = History(self.worker, self.second)
+        self.counting = Counting(self.memories.values(), now)
+        self.census = Census(self.memories, self.index, self.worker.clock, now)
+        self.explainer = Explainer(self.engine, self.history)
+
+    def _depot(self, config: Config, now: Callable[[], float], wall: Callable[[], float]) -> Depot:
+        self.index = Index(self.second, config.namespace, wall)
+        return Depot(
+            self.worker,
+            self.second,
+            config.namespace,
+            secret=blake3(config.redis_secret.encode()).digest() if config.redis_secret else None,
+            index=self.index,
+            flags=self.flags,
+            now=now,
+            wall=wall,
+        )
 
     def _join(self, config: Config, rules: Rules, now: Callable[[], float], wall: Callable[[], float]) -> None:
         flights, clock = Flights(), self.worker.clock
@@ -153,8 +173,6 @@ class Parts:
             spawn=self.runtime.spawn,
             flags=self.flags,
         )
-        self.history = History(self.worker, self.second)
-        self.counting = Counting(self.memories.values(), now)
         self.namespaces = Namespaces(fragments, self.memories, config.ttl_of)
         self.placeholders = Placeholders(self.namespaces, clock, now)
         interval, flags = rules.purge_interval, self.flags
@@ -174,7 +192,6 @@ class Parts:
             now=now,
             wall=wall,
         )
-        self.explainer = Explainer(self.engine, self.history)
         self.warmth = self._warmth(config, fragments, now, wall)
 
     def _warmth(

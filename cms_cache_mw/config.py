@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_type_hints
 from cms_cache_mw.core import cookies, keys
 from cms_cache_mw.core.rules import CMS, RFC, Rules
 from cms_cache_mw.options import ConfigError, between, known, parsed, typed
+from cms_cache_mw.preview import Guard
 from cms_cache_mw.stores.connect import understood
 from cms_cache_mw.switches import SwitchError, Switches
 
@@ -85,6 +86,8 @@ class Config:
     """What a worker without a lease does: render, or go on serving what it has for up to `unsure_max` seconds."""
     unsure_max: float | None = None
     """With `on_unsure="serve"`: so much longer does a purge wait for a worker that falls silent."""
+    purge_guard: int | dict[Literal["entries", "seconds", "share", "soft"], float | bool] | None = None
+    """Above how many entries, seconds of rendering or share of the traffic `POST /purge` asks for confirmation or, with `soft`, purges softly."""
     settle: float = 0.0
     """How far behind the application's database replicas may be: what is rendered that soon after a purge is not stored."""
 
@@ -152,6 +155,16 @@ class Config:
         return int(self.max_memory_mb * 1_048_576)
 
     @property
+    def guard(self) -> Guard | None:
+        """What `purge_guard` says."""
+        if self.purge_guard is None:
+            return None
+        if isinstance(self.purge_guard, int):
+            return Guard(self.purge_guard)
+        limits: dict[str, Any] = {str(name): limit for name, limit in self.purge_guard.items()}
+        return Guard(**limits | {"soft": bool(limits.get("soft"))})
+
+    @property
     def tokens(self) -> dict[str, tuple[str, tuple[str, ...]]]:
         """Name to token and scopes, the short forms included."""
         given: dict[str, Any] = ({"admin": self.admin_token} if self.admin_token else {}) | self.admin_tokens
@@ -199,6 +212,12 @@ class Config:
         between("memory_body_bytes", self.memory_body_bytes, 0, self.max_memory_bytes, "max_memory_mb")
         between("lease_seconds", self.lease_seconds, 0.2, 60)
         between("settle", self.settle, 0, 600)
+        if (guard := self.guard) is not None:
+            between("purge_guard", guard.entries or 0, 0, 1_000_000_000)
+            between("purge_guard", guard.seconds or 0, 0, 1_000_000_000)
+            between("purge_guard", guard.share or 0, 0, 1)
+            if guard.entries is guard.seconds is guard.share is None:
+                raise ConfigError(f"purge_guard={self.purge_guard!r}: at least one of entries, seconds and share")
         between("wait_replicas", self.wait_replicas, 0, 16)
         between("refresh_concurrency", self.refresh_concurrency, 1, 1_000)
         if self.origin_concurrency is not None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cms_cache_mw.core.entry import Entry
+    from cms_cache_mw.index import Index
     from cms_cache_mw.purge.worker import Worker
     from cms_cache_mw.stores.shared import Shared
 
@@ -42,6 +43,7 @@ class Depot:
         namespace: str,
         *,
         secret: bytes | None,
+        index: Index,
         flags: Flags | None = None,
         now: Callable[[], float],
         wall: Callable[[], float],
@@ -49,7 +51,7 @@ class Depot:
         self.unreadable = 0
         """Values that could not be used: foreign, cut or corrupt."""
         self._worker, self._shared, self._namespace = worker, shared, namespace
-        self._flags = flags or Flags()
+        self._flags, self._index = flags or Flags(), index
         self._secret, self._now, self._wall = secret, now, wall
 
     async def read(self, name: str, digest: bytes, until: float) -> Entry | tuple[bytes, ...] | Reason | None:
@@ -93,7 +95,8 @@ class Depot:
     async def write(self, name: str, digest: bytes, entry: Entry) -> None:
         """Store an entry for as long as it can be of use."""
         data = encode(entry, digest, now=self._now(), wall=self._wall(), secret=self._secret)
-        await self._put(name, data, entry)
+        if ttl := await self._put(name, data, entry):
+            await self._index.note(name, entry, ttl)
 
     async def write_names(self, name: str, digest: bytes, names: tuple[bytes, ...], entry: Entry) -> None:
         """Store what the entries of a key vary by, for as long as the latest of them."""
@@ -111,14 +114,24 @@ class Depot:
     def takes(self, entry: Entry) -> bool:
         """Whether there is any use in writing an entry: encoding it costs more than a hit."""
         shared = self._shared()
-        return shared is not None and self._flags.shared and not shared.closed and entry.epoch != 0
+        if shared is None:
+            return False
+        taken = self._flags.shared and not shared.closed and entry.epoch != 0
+        if not taken:
+            self._index.missed(max(SHORTEST, entry.remaining(self._now()) + entry.freshness.grace))
+        return taken
 
-    async def _put(self, name: str, data: bytes, entry: Entry) -> None:
+    async def _put(self, name: str, data: bytes, entry: Entry) -> float:
+        """Write a value; for how many seconds, 0 where it was not written."""
         shared = self._shared()
         if shared is None or not self._flags.shared:
-            return
+            return 0.0
         ttl = max(SHORTEST, entry.remaining(self._now()) + entry.freshness.grace)
+        ttl *= random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
         try:
-            await shared.put(f"{self._namespace}:{name}", data, ttl * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311
+            await shared.put(f"{self._namespace}:{name}", data, ttl)
         except StoreError as error:
             log.debug("not stored in Redis: %s", error)
+            self._index.missed(ttl)
+            return 0.0
+        return ttl

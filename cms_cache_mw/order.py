@@ -38,7 +38,11 @@ class Order:
     @property
     def stored(self) -> tuple[str, bytes]:
         """Its name in Redis and the digest that binds it."""
-        digest = key_digest(self.key)
-        if len(self.name) <= READABLE and self.key[1:] == (self.name.encode(),):
-            return self.name, digest
-        return f"{self.name.partition(':')[0][:16]}:{digest.hex()}", digest
+        return stored_name(self.name, self.key), key_digest(self.key)
+
+
+def stored_name(name: str, key: Key) -> str:
+    """What a fragment of this name and key is called in Redis."""
+    if len(name) <= READABLE and key[1:] == (name.encode(),):
+        return name
+    return f"{name.partition(':')[0][:16]}:{key_digest(key).hex()}"

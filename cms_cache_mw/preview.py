@@ -26,6 +26,38 @@ class Preview:
     urls: tuple[str, ...]
     """The most used ones: paths of pages, names of fragments."""
     scope: str = "memory of this worker"
+    """What was looked at."""
+    traffic: float = 0.0
+    """The part of this worker's hits that these entries had, 0 to 1; of what is in memory now."""
+    exact: bool = True
+    """Whether this is all there is where `scope` says."""
+    error: int = 0
+    """By how many `entries` may be wrong, 95 times in 100."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """How large a purge may be that nobody has confirmed; `None` for what does not count."""
+
+    entries: float | None = None
+    seconds: float | None = None
+    """Of rendering."""
+    share: float | None = None
+    """Of the traffic, 0 to 1."""
+    soft: bool = False
+    """Whether a larger one is made soft, instead of being refused."""
+
+    def exceeded(self, preview: Preview) -> str:
+        """By what a purge is too large, in words; empty where it is not."""
+        seconds = preview.render_ms / 1000
+        found = []
+        if self.entries is not None and preview.entries > self.entries:
+            found.append(f"{preview.entries} entries, more than {self.entries:g}")
+        if self.seconds is not None and seconds > self.seconds:
+            found.append(f"{seconds:.1f} s of rendering, more than {self.seconds:g}")
+        if self.share is not None and preview.traffic > self.share:
+            found.append(f"{preview.traffic:.0%} of the traffic, more than {self.share:.0%}")
+        return "; ".join(found)
 
 
 def preview(memories: Iterable[Memory], prints: frozenset[int]) -> Preview:

@@ -40,6 +40,8 @@ class Purge:
     """The workers that did not answer for a whole lease and were unregistered."""
     detail: str = ""
     """Why it is not done."""
+    soft: bool = False
+    """Whether `purge_guard` made a soft purge of it."""
 
     @property
     def done(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
@@ -36,7 +36,7 @@ class PurgeOrder(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     grace_ms: int = 60_000
     dry_run: bool = False
     confirm: bool = False
-    """For scripts that may meet a guard; there is nothing to confirm where none is set."""
+    """Whether it is meant however large it is; there is nothing to confirm where no `purge_guard` is set."""
     wait_ms: int = 10_000
     reason: str = ""
 
@@ -47,10 +47,27 @@ class DryRun(msgspec.Struct, frozen=True):
     entries: int
     bytes: int
     hits: int
+    """How often these entries were served by the worker that was asked."""
     render_ms: float
+    """What rendering all of them again would take, one after the other."""
     urls: tuple[str, ...]
+    """The most used ones: paths of pages, names of fragments."""
     scope: str
+    """What was looked at."""
+    traffic: float
+    """The part of this worker's hits that these entries had, 0 to 1."""
+    exact: bool
+    error: int
+    """By how many `entries` may be wrong, 95 times in 100."""
     state: Literal["dry-run"] = "dry-run"
+
+
+class Guarded(msgspec.Struct, frozen=True):
+    """A purge that was not made, since it is larger than `purge_guard` allows; `"confirm": true` makes it."""
+
+    error: str
+    preview: DryRun
+    field: str = "confirm"
 
 
 class Numbered(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -67,11 +84,19 @@ async def purge(call: Call, order: PurgeOrder) -> Reply | DryRun:
     if not 0 <= order.grace_ms <= LONGEST_GRACE_MS:
         raise RefusalError(400, "grace_ms", f"{order.grace_ms}: between 0 and {LONGEST_GRACE_MS}")
     target = Target(tuple(order.tags), tuple(order.urls), tuple(order.prefixes), order.site, order.all)
-    if order.dry_run:
-        return DryRun(**asdict(call.cache.preview(target)))
+    guard = None if order.soft or order.confirm else call.cache.config.guard
+    prints, softened = call.cache.prints(target), False
+    if order.dry_run or guard:
+        found = await call.cache.parts.census.preview(prints)
+        if order.dry_run:
+            return DryRun(**asdict(found))
+        if guard and (excess := guard.exceeded(found)):
+            if not guard.soft:
+                return Reply(409, Guarded(f"it would take {excess}", DryRun(**asdict(found))))
+            softened = True
     made = await call.cache.carry_out(
         target,
-        soft=order.soft,
+        soft=order.soft or softened,
         grace=order.grace_ms / 1000,
         wait=order.wait_ms / 1000,
         who=call.who,
@@ -79,7 +104,7 @@ async def purge(call: Call, order: PurgeOrder) -> Reply | DryRun:
     )
     # Repr: what somebody sent must not make lines of its own.
     log.info("purge %d by %s: %r is %s (%r)", made.seq, call.who, target.names, made.state, order.reason)
-    return told(made)
+    return told(replace(made, soft=softened))
 
 
 async def standing(call: Call, numbered: Numbered) -> Reply:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from cms_cache_mw.admin import auditing, explaining, history, observing, openapi, purging, switching, warming
+from cms_cache_mw.admin import auditing, depending, explaining, history, observing, openapi, purging, switching, warming
 from cms_cache_mw.admin.endpoint import Endpoint, Nothing, Problem
 from cms_cache_mw.explanation import Explanation
 from cms_cache_mw.purges import Purge
@@ -23,6 +23,8 @@ ENDPOINTS: Final = (
     Endpoint("GET", "/health", "nobody", observing.health, answers={200: observing.Health}),
     Endpoint("GET", "/openapi.json", "read", described, answers={200: dict[str, Any]}),
     Endpoint("GET", "/stats", "read", observing.stats, answers={200: dict[str, Any]}),
+    Endpoint("GET", "/tags/{tag:path}", "read", depending.dependents, depending.TagAsked, {200: depending.Listed}),
+    Endpoint("GET", "/entries", "read", depending.entries, depending.EntriesAsked, {200: depending.Listed}),
     Endpoint("GET", "/explain", "read", explaining.explain, explaining.ExplainAsked, {200: Explanation}),
     Endpoint("GET", "/decisions", "read", explaining.decisions, explaining.DecisionsAsked, {200: explaining.Decisions}),
     Endpoint(
@@ -31,7 +33,7 @@ ENDPOINTS: Final = (
         "purge",
         purging.purge,
         purging.PurgeOrder,
-        {200: (Purge, purging.DryRun), 202: Purge, 503: Purge},
+        {200: (Purge, purging.DryRun), 202: Purge, 409: purging.Guarded, 503: Purge},
     ),
     Endpoint(
         "GET",

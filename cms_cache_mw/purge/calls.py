@@ -20,7 +20,8 @@ def ledger_key(namespace: str) -> str:
     return f"{{{namespace}}}:purges"
 
 
-def _alone(name: str) -> str:
+@cache
+def alone(name: str) -> str:
     """A script that has nothing to do with the clock."""
     return (files("cms_cache_mw.purge") / "scripts" / f"{name}.lua").read_text()
 
@@ -50,12 +51,12 @@ def registry_call(namespace: str, most: int) -> tuple[str, list[str], list[str |
 
 def lines_call(namespace: str, most: int) -> tuple[str, list[str], list[str | bytes | int]]:
     """Script, keys and arguments that read the newest lines of the purge log."""
-    return _alone("lines"), [ledger_key(namespace)], [most]
+    return alone("lines"), [ledger_key(namespace)], [most]
 
 
 def report_call(namespace: str, purge: str, line: bytes) -> tuple[str, list[str], list[str | bytes | int]]:
     """Script, keys and arguments that add a line to the purge log."""
-    return _alone("report"), [ledger_key(namespace)], [LINES, purge, line]
+    return alone("report"), [ledger_key(namespace)], [LINES, purge, line]
 
 
 def standing_call(namespace: str, seq: int) -> tuple[str, list[str], list[str | bytes | int]]:

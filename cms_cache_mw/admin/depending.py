@@ -1,0 +1,97 @@
+"""`GET /tags/TAG`: who depends on it; `GET /entries`: what is stored, with what each entry depends on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+
+from cms_cache_mw.admin.endpoint import RefusalError
+from cms_cache_mw.core.language import purged_with
+from cms_cache_mw.core.tags import TagError, read_tag, tag_print
+from cms_cache_mw.counting import touched
+from cms_cache_mw.dependents import Dependent, Dependents
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cms_cache_mw.admin.endpoint import Call
+    from cms_cache_mw.core.entry import Entry
+    from cms_cache_mw.index import Facts
+
+
+class TagAsked(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Which tag, and how many entries are listed."""
+
+    tag: str
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 50
+
+
+class EntriesAsked(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Which entries: whose URL or name begins with `prefix`, of a site, with a tag, in a language."""
+
+    prefix: str = ""
+    site: str = ""
+    tag: str = ""
+    language: str = ""
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 50
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """Entries that have something in common. Numbers are over all of them, estimated where `exact` is false."""
+
+    entries: int
+    exact: bool
+    error: int
+    """By how many `entries` may be wrong, 95 times in 100."""
+    bytes: int
+    hits: int
+    """By the worker that was asked."""
+    traffic: float
+    """The part of its hits that these entries had, 0 to 1; of what is in its memory now."""
+    render_ms: float
+    """What rendering them one after the other would take, as they took last."""
+    sites: dict[str, int]
+    languages: dict[str, int]
+    scope: str
+    shown: tuple[Dependent, ...]
+    """The hottest ones."""
+
+
+async def dependents(call: Call, asked: TagAsked) -> Listed:
+    """Who depends on a tag, hottest first."""
+    try:
+        prints = frozenset({tag_print(read_tag(asked.tag))}) | purged_with([asked.tag])
+    except TagError as error:
+        raise RefusalError(400, "tag", str(error)) from None
+    return await _listed(call, lambda entry: touched(entry.prints, prints), asked.limit)
+
+
+async def entries(call: Call, asked: EntriesAsked) -> Listed:
+    """What is stored, hottest first, each entry with the tags that it depends on."""
+    prints = frozenset({tag_print(asked.tag)} if asked.tag else ())
+    prints |= frozenset({tag_print(f"lang:{asked.language}")} if asked.language else ())
+
+    def wanted(entry: Entry | Facts) -> bool:
+        if not entry.url.startswith(asked.prefix) or asked.site not in {"", entry.site}:
+            return False
+        return prints <= set(entry.prints) if prints else True
+
+    return await _listed(call, wanted, asked.limit)
+
+
+async def _listed(call: Call, wanted: Callable[[Entry | Facts], bool], limit: int) -> Listed:
+    found: Dependents = await call.cache.parts.census.on(wanted)
+    return Listed(
+        entries=found.entries,
+        exact=found.exact,
+        error=found.error,
+        bytes=found.bytes,
+        hits=found.hits,
+        traffic=found.traffic,
+        render_ms=found.render_ms,
+        sites=found.sites,
+        languages=found.languages,
+        scope=found.scope,
+        shown=found.known[:limit],
+    )
