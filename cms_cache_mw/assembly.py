@@ -25,10 +25,12 @@ from cms_cache_mw.flags import Flags
 from cms_cache_mw.flight import Flights
 from cms_cache_mw.fragments import Fragments
 from cms_cache_mw.gate import Gate
+from cms_cache_mw.histogram import HIT_SECONDS, Histogram
 from cms_cache_mw.history import History
 from cms_cache_mw.index import Index
 from cms_cache_mw.levels import Levels
 from cms_cache_mw.merging import Merging
+from cms_cache_mw.metrics import Metrics
 from cms_cache_mw.namespaces import NAMES, Namespaces
 from cms_cache_mw.origin import Origin
 from cms_cache_mw.outdated import Outdated
@@ -110,6 +112,7 @@ class Parts:
         self.runtime = Runtime()
         self.tally = Tally(config.max_memory_bytes // 4)
         self.flags = Flags()
+        self.hit_seconds = Histogram(HIT_SECONDS)
         self.second = Second(config.redis_url, self.breaker)
         locks = FillLocks(self.second, self.runtime, config.namespace, now, self.flags)
         self.origin = Origin(Slots(config.origin_concurrency), locks, self.runtime, now)
@@ -135,6 +138,7 @@ class Parts:
         self._inform(now)
         self.audit = Audit(self.engine, self.namespaces.fragments, self.memories.values())
         self.switchboard = Switchboard(config.switches(), self._switch)
+        self.metrics = Metrics(config, self, now)
 
     def _inform(self, now: Callable[[], float]) -> None:
         """What answers questions about the cache."""
@@ -237,6 +241,7 @@ class Parts:
 
     def _learn(self, link: Link) -> None:
         self.switchboard.learn(link)
+        self.metrics.due()
 
     def _switch(self, positions: Switches) -> None:
         """Put switches into their positions; any thread may do so."""

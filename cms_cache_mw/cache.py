@@ -246,6 +246,7 @@ class Cache(Changes):
     def start(self) -> None:
         """Begin to follow the purge log; a cache that serves before that is called starts by itself."""
         self.worker.start()
+        self.parts.metrics.due()
         if not self._noticed:
             self._noticed = True
             if self.config.redis_url is None:
@@ -257,6 +258,7 @@ class Cache(Changes):
         forget(self.namespaces)
         self.warmth.stop()
         self.worker.stop()
+        self.parts.metrics.close()
         await self.runtime.finish()
         await self.parts.second.close()
 
@@ -265,6 +267,7 @@ class Cache(Changes):
         forget(self.namespaces)
         self.warmth.stop()
         self.worker.stop()
+        self.parts.metrics.close()
         if running_loop() is None:
             drive(self.runtime.finish())
 
@@ -281,6 +284,7 @@ def _forked(cache: weakref.ref[Cache]) -> Callable[[], None]:
     def start_over() -> None:
         if alive := cache():
             alive._noticed = False  # noqa: SLF001 - the same
+            alive.parts.metrics.forget()
             alive._assemble()  # noqa: SLF001 - a function of this class in all but place
 
     return start_over

@@ -108,6 +108,9 @@ class Config:
     admin_token: str | None = field(default=None, repr=False)
     """Short for one token named `admin`."""
 
+    metrics_dir: str | None = None
+    """Where the worker processes of one server share their counters; `None` is a directory of their own among temporary files."""
+
     enable_for: float | tuple[str, ...] = 1.0
     """The share of requests that the cache is on for, or patterns of their paths; the rest bypasses."""
     audit_rate: float = 0.0
@@ -133,6 +136,8 @@ class Config:
         self._check_unsure()
         self._check_admin()
         self.switches()
+        if self.metrics_dir is not None and not self.metrics_dir.startswith("/"):
+            raise ConfigError(f"metrics_dir={self.metrics_dir!r}: a whole path such as '/run/cms-cache'")
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Self:  # noqa: ANN401 - options of any type

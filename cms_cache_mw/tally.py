@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from cms_cache_mw.core.keys import shown_path, shown_query
 from cms_cache_mw.core.message import Request
 from cms_cache_mw.core.status import Reason
+from cms_cache_mw.histogram import RENDER_SECONDS, Histogram
 from cms_cache_mw.journal import LONGEST_URL, Journal
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class Tally:
         self._counted: Counter[str] = Counter()
         self.cookies: Counter[str] = Counter()
         """Bypasses by the cookie that caused them."""
+        self.renders = Histogram(RENDER_SECONDS)
+        """How long the application took, by what it was asked for."""
         self.journal = Journal()
         """What was decided last."""
         self.collected = 0
@@ -86,6 +89,8 @@ class Tally:
         query = f"?{shown_query(request.query[:LONGEST_URL])}" if request.query else ""
         url = (shown_path(request) + query)[:LONGEST_URL]
         self.journal.note((now, reason, detail, False, site[:LONGEST_URL], url, status, began))
+        if status != 504 or now > began:  # noqa: PLR2004 - what `refuse` notes asked nobody
+            self.renders.observe(now - began)
 
     def refuse(self, asked: Asked, reason: Reason, now: float) -> None:
         """Note a request for a stored answer alone, of which none would do."""

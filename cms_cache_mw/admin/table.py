@@ -51,6 +51,7 @@ ENDPOINTS: Final = (
         purging.Numbered,
         {200: Purge, 202: Purge, 404: Problem, 503: Problem},
     ),
+    Endpoint("GET", "/metrics", "read", observing.metrics, answers={200: observing.TEXT, 501: Problem}),
     Endpoint("GET", "/audit", "read", auditing.audited, answers={200: auditing.Audited}),
     Endpoint("GET", "/switches", "read", switching.switches, answers={200: switching.SwitchPositions}),
     Endpoint(
