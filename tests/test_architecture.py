@@ -31,6 +31,9 @@ PLACES = {
     "assembly": "assembly",
     "cache": "assembly",
     "hold": "assembly",
+    "measures": "assembly",
+    "metrics": "assembly",
+    "published": "assembly",
     "asgi": "rim",
     "scope": "rim",
     "wsgi": "rim",
@@ -61,7 +64,7 @@ FOREIGN = {
     "django": {"rim"},
     "jinja2": {"rim"},
     "wagtail": {"rim"},
-    "prometheus_client": {"engine", "rim"},
+    "prometheus_client": {"assembly"},
     "brotli": {"engine"},
     "zstandard": {"engine"},
 }
