@@ -97,7 +97,7 @@ def site(request: pytest.FixtureRequest) -> Iterator[tuple[CacheMiddleware, Cloc
     app = CacheMiddleware(application)
     config = Config(profile=request.param, keyed_cookies=("lang",))
     app.cache = Cache(config, now=clock.now, wall=lambda: WALL + clock.now())
-    app.cache.start()
+    app.cache.worker.start()
     yield app, clock
     app.cache.close()
 
@@ -265,7 +265,7 @@ def test_fields_that_pages_vary_by_are_bounded() -> None:
     """However many fields pages vary by, few are looked at in each request."""
     clock = Clock()
     cache = Cache(Config(), now=clock.now)
-    cache.start()
+    cache.worker.start()
     hits = cache.engine.hits
     for number in range(100):
         name = b"x-%d" % number
