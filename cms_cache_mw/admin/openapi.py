@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -33,6 +32,9 @@ _MEANING: Final = {
 
 def document(endpoints: Iterable[Endpoint], prefix: str) -> dict[str, Any]:
     """The document, for endpoints below `prefix`."""
+    # It brings the parser of e-mail along, and this document is seldom asked for.
+    from importlib.metadata import version  # noqa: PLC0415
+
     rows = list(endpoints)
     types = {id(kind): kind for row in rows for kind in (row.asks, *_structures(row))} | {id(Problem): Problem}
     schemas, components = msgspec.json.schema_components(types.values(), ref_template="#/components/schemas/{name}")

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from cms_cache_mw.stores.connect import pooled, threaded
 from cms_cache_mw.stores.guard import StoreError
+from cms_cache_mw.stores.reads import MOST, Reads
+from cms_cache_mw.stores.topology import parse_topology
 
 if TYPE_CHECKING:
     from cms_cache_mw.stores.guard import Breaker
@@ -92,6 +94,8 @@ class LoopShared(Shared):
         self._client = pooled(url, timeout=timeout, connect_timeout=timeout, connections=CONNECTIONS)
         self._asked: set[asyncio.Task[object]] = set()
         self._loop = asyncio.get_running_loop()
+        topology = parse_topology(url)
+        self._reads = Reads(self._begin, self._loop, most=1 if topology and topology.kind == "cluster" else MOST)
 
     @property
     def usable(self) -> bool:
@@ -105,15 +109,21 @@ class LoopShared(Shared):
         await self._client.aclose()
 
     async def _command(self, within: float, *words: Word) -> object:
+        if words[0] == "GET":
+            return await self._reads.value(str(words[1]), within)
+        asked = self._begin(*words)
+        done, _ = await asyncio.wait((asked,), timeout=within)
+        if not done:
+            raise TimeoutError(f"no answer in {within * 1000:.0f} ms")
+        return asked.result()
+
+    def _begin(self, *words: Word) -> asyncio.Task[object]:
         # A command that is cancelled breaks its connection: with the deadline past, or the visitor gone, it is left to end.
         command: Any = self._client.execute_command
         asked: asyncio.Task[object] = asyncio.ensure_future(command(*words))
         self._asked.add(asked)
         asked.add_done_callback(self._answered)
-        done, _ = await asyncio.wait((asked,), timeout=within)
-        if not done:
-            raise TimeoutError(f"no answer in {within * 1000:.0f} ms")
-        return asked.result()
+        return asked
 
     def _answered(self, asked: asyncio.Task[object]) -> None:
         self._asked.discard(asked)
