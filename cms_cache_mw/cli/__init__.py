@@ -18,4 +18,6 @@ def main() -> None:
             raise
         sys.stderr.write(f"cms-cache needs {missing}: pip install 'cms_cache_mw[cli]'\n")
         sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
     commands(prog_name="cms-cache")

@@ -87,8 +87,12 @@ def _purged(call: Call, body: dict[str, object], wait: float) -> dict[str, Any]:
             raise CommandError(Ending.UNCONFIRMED, _guarded(found), field=str(found.get("field", "")), found=found)
         while found.get("state") == "recorded" and (waited := time.monotonic() - began) < wait:
             line.update(short(_progress(found, waited), call.err.width))
-            time.sleep(min(PAUSE, wait - waited))
-            found = _standing(call, found) | {"waited_ms": (time.monotonic() - began) * 1000}
+            try:
+                time.sleep(min(PAUSE, wait - waited))
+                found = _standing(call, found) | {"waited_ms": (time.monotonic() - began) * 1000}
+            except KeyboardInterrupt:
+                said = f"interrupted; purge {found['seq']} is recorded and goes on"
+                raise CommandError(Ending.INTERRUPTED, said, found=found) from None
     return found
 
 

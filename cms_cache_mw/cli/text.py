@@ -37,6 +37,7 @@ def size(count: float) -> str:
 
 def duration(seconds: float) -> str:
     """A time span in the unit that suits it: `4.2 ms`, `1.3 s`, `5 min`, `2.1 h`."""
+    seconds = max(0.0, seconds)
     if seconds < 1:
         return f"{seconds * 1000:.1f} ms" if seconds < 0.1 else f"{seconds * 1000:.0f} ms"  # noqa: PLR2004
     if seconds < 120:  # noqa: PLR2004

@@ -51,9 +51,17 @@ def warm(call: Call, *, wait: float, **order: Any) -> None:  # noqa: ANN401 - wh
         while found["state"] not in _OVER and time.monotonic() < until:
             line.update(short(_progress(found), call.err.width))
             time.sleep(PAUSE)
-            found = call.server.get(f"/warm/{found['id']}").found
+            found = _standing(call, found)
     call.answer(found, *_shown(found))
     call.end(Ending.DONE if found["state"] == "done" and not found["failed"] else Ending.FOUND)
+
+
+def _standing(call: Call, found: dict[str, Any]) -> dict[str, Any]:
+    """Where it stands now. Another worker than the one that warms knows it by Redis, a second later, or not at all."""
+    try:
+        return call.server.get(f"/warm/{found['id']}").found
+    except CommandError as error:
+        return found | {"trouble": f"where it stands is not known: {error.message}"}
 
 
 def _progress(found: Mapping[str, Any]) -> str:
@@ -74,5 +82,7 @@ def _shown(found: Mapping[str, Any]) -> Iterator[RenderableType]:
         yield plain(f"  {found['failed']} failed, {found['skipped']} skipped", "bold red" if found["failed"] else "")
     if found["errors"]:
         yield table("  page", "why not", rows=((f"  {each['address']}", each["error"]) for each in found["errors"]))
+    if trouble := found.get("trouble"):
+        yield plain(f"  {trouble}", "yellow")
     if found["state"] != "done":
         yield plain(f"  it goes on by itself; should it stop: cms-cache warm --resume {found['id']}")
