@@ -117,7 +117,8 @@ def _standing(call: Call, found: dict[str, Any]) -> dict[str, Any]:
         now = call.server.get(f"/purges/{found['epoch']}/{found['seq']}", patience=ASKING).found
     except CommandError as error:
         return found | {"detail": f"where it stands is not known: {error.message}"}
-    return {**found, **now, "evicted": now.get("evicted") or found.get("evicted", [])}
+    # Who asks later is not told what was done at the beginning.
+    return {**found, **now, **{name: found[name] for name in ("evicted", "soft") if found.get(name)}}
 
 
 def _progress(found: Mapping[str, Any], waited: float) -> str:
@@ -172,10 +173,10 @@ def _recorded(found: Mapping[str, Any]) -> str:
 def _preview(found: Mapping[str, Any]) -> Iterator[RenderableType]:
     """What a purge would take with it."""
     entries, render = int(found.get("entries", 0)), float(found.get("render_ms", 0)) / 1000
-    lines = [f"{counted(entries, 'entry')} would go ({size(float(found.get('bytes', 0)))})"]
-    lines.append(f"served {count(float(found.get('hits', 0)))} times from the cache so far")
-    if "traffic" in found:
-        lines.append(f"{share(float(found['traffic']), 1)} of the traffic")
+    doubt = "" if found.get("exact", True) else f", give or take {count(float(found.get('error', 0)))}"
+    lines = [f"{counted(entries, 'entry')}{doubt} would go ({size(float(found.get('bytes', 0)))})"]
+    traffic = f" ({share(float(found['traffic']), 1)} of the traffic)" if "traffic" in found else ""
+    lines.append(f"served {counted(int(found.get('hits', 0)), 'time')} from the cache so far{traffic}")
     lines.append(f"{duration(render)} of rendering to have them again")
     lines.append(f"counted in: {found.get('scope', 'the worker that was asked')}")
     yield plain("\n".join(lines))

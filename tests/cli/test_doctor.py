@@ -19,14 +19,12 @@ from cms_cache_mw.core.status import Reason
 from cms_cache_mw.purge.checkup import Checkup
 from cms_cache_mw.purge.link import Link
 from cms_cache_mw.purge.survey import Survey
-from cms_cache_mw.wsgi import WSGICacheMiddleware
+from tests.support.careless import Careless
 from tests.support.cli import Shell
 from tests.support.origin import page
-from tests.support.site import TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from wsgiref.types import StartResponse, WSGIEnvironment
 
     from cms_cache_mw.cli.finding import Finding
     from tests.support.server import Server
@@ -227,19 +225,6 @@ def test_a_wrong_token(shell: Shell) -> None:
     ended = shell.run("doctor", "--pages", "0", CMS_CACHE_TOKEN="not-the-token")
     assert ended.code == 1
     assert "a known token is needed" in ended.out
-
-
-class Careless:
-    """A site whose pages say what their paths spell: `/set-cookie=a=1/cache-tag=x`."""
-
-    def __init__(self) -> None:
-        self.app = WSGICacheMiddleware(self._answer, Config(admin_token=TOKEN, namespace="careless"))
-
-    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
-        pairs = [part.partition("=") for part in environ["PATH_INFO"].strip("/").split("/") if "=" in part]
-        fields = [(name, value) for name, _, value in pairs]
-        start_response("200 OK", [("Content-Type", "text/html"), *fields])
-        return [b'<a href="/cache-control=no-store">another</a>']
 
 
 def test_a_careless_site() -> None:

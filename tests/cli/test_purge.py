@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cms_cache_mw.cli.demo import served
+from tests.support.careless import Careless
 from tests.support.cli import Shell
 from tests.support.origin import page
 from tests.support.server import Server
@@ -202,3 +204,21 @@ def test_token(shell: Shell, token: str, said: str) -> None:
     assert ended.code == 4
     assert said in ended.err
     assert shell.run("purge", "block:1", "--json", CMS_CACHE_TOKEN=token).found["error"]
+
+
+def test_guard() -> None:
+    """More than `purge_guard` allows is code 6 and nothing is purged, until it is confirmed; or it is made soft."""
+    with served(Careless(purge_guard=1), 0) as port:
+        shell = Shell(f"http://127.0.0.1:{port}")
+        shell.run("doctor", "/a/cache-tag=page:1", "/b/cache-tag=page:1")
+        ended = shell.run("purge", "page:1")
+        assert ended.code == 6
+        assert "it would take 2 entries, more than 1; nothing was purged" in ended.err
+        assert shell.run("purge", "page:1", "--json").found["preview"]["entries"] == 2
+        assert "2 entries would go" in shell.run("purge", "page:1", "--dry-run").out
+        assert shell.run("purge", "page:1", "--confirm").code == 0
+        assert "0 entries would go" in shell.run("purge", "page:1", "--dry-run").out
+    with served(Careless(purge_guard={"entries": 1, "soft": True}), 0) as port:
+        shell = Shell(f"http://127.0.0.1:{port}")
+        shell.run("doctor", "/a/cache-tag=page:1", "/b/cache-tag=page:1")
+        assert "made soft by purge_guard" in shell.run("purge", "page:1").out
