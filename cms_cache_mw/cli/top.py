@@ -14,7 +14,7 @@ from rich.live import Live
 from cms_cache_mw.cli.call import Call, command, table
 from cms_cache_mw.cli.ending import CommandError
 from cms_cache_mw.cli.stats import clock_line, meaning, served
-from cms_cache_mw.cli.text import count, plain, share, size
+from cms_cache_mw.cli.text import count, duration, plain, share, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,6 +26,7 @@ ASKED: Final = 6
 FORGOTTEN: Final = 5
 """Looks after which a worker that did not answer is left out."""
 REASONS: Final = 12
+HOTTEST: Final = 10
 
 
 @dataclass
@@ -52,6 +53,8 @@ class Fleet:
     def __init__(self) -> None:
         self._seen: dict[tuple[str, object], Seen] = {}
         self._look = 0
+        self.hottest: list[Mapping[str, Any]] = []
+        """The most used entries of the worker that answered last."""
 
     def look(self, call: Call) -> None:
         """Ask every server a few times, so that several of its processes answer. Raises what the last one to fail raised."""
@@ -67,6 +70,10 @@ class Fleet:
                 trouble = error
         if not found and trouble:
             raise trouble
+        try:
+            self.hottest = call.server.get("/entries", {"limit": HOTTEST}).found["shown"]
+        except CommandError:
+            self.hottest = []
         now = time.monotonic()
         for name, stats in found.items():
             before = self._seen.get(name)
@@ -85,7 +92,8 @@ class Fleet:
         return {
             "workers": [
                 {"worker": name, "answers_per_second": dict(seen.rates), "stats": seen.found} for name, seen in self
-            ]
+            ],
+            "hottest": self.hottest,
         }
 
 
@@ -139,10 +147,17 @@ def _shown(fleet: Fleet) -> RenderableType:
         )
         rates.update(seen.rates)
     reasons = [(word, f"{rate:.1f}", meaning(word)) for word, rate in rates.most_common(REASONS) if rate]
+    entries = [
+        (each["site"] + each["url"], count(each["hits"]), size(each["bytes"]), duration(each["render_ms"] / 1000))
+        for each in fleet.hottest
+        if each["hits"]
+    ]
     return Group(
         table("worker", "answers/s", "from cache", "answers", "memory", "purge clock", rows=rows, numbers=(1, 2, 3, 4)),
         plain(""),
         table("reason", "now/s", "meaning", rows=reasons, numbers=(1,))
         if reasons
         else plain("no answers just now", "dim"),
+        plain(""),
+        table("used most in the worker that answered last", "hits", "size", "render", rows=entries, numbers=(1, 2, 3)),
     )

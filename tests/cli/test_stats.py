@@ -52,7 +52,9 @@ def test_top(site: Site) -> None:
     looks = [json.loads(line) for line in ended.out.splitlines()]
     assert (ended.code, len(looks)) == (0, 2)
     assert [len(look["workers"]) for look in looks] == [2, 2]
-    assert "answers/s" in shell.run("top", "--count", "1", "--every", "0.2").out
+    ended = shell.run("top", "--count", "1", "--every", "0.2")
+    assert "answers/s" in ended.out
+    assert "used most in the worker that answered last" in ended.out
 
 
 def test_rates() -> None:
