@@ -29,6 +29,9 @@ PATIENCE: Final = 1.0
 SHOWN: Final = 5
 """Decisions that are shown."""
 
+SET: Final = 1.0
+"""Seconds by which the two clocks part only if one of them was set."""
+
 Action = Literal["serve", "revalidate", "fetch", "bypass", "refuse"]
 
 
@@ -37,6 +40,7 @@ class Explainer:
 
     def __init__(self, engine: Engine, history: History) -> None:
         self._engine, self._history = engine, history
+        self._offset = engine.wall() - engine.now()
 
     async def explain(self, request: Request) -> Explanation:
         """What would become of a request now, and why."""
@@ -55,9 +59,11 @@ class Explainer:
             trouble = f"Redis does not tell who purged what ({error})"
         known = {(account.epoch, account.seq): account for account in accounts}
         memory, missed = self._held(asked)
-        found = [
-            (level, entry) for level, entry in (("memory", memory), ("shared", await self._shared(asked))) if entry
-        ]
+        shared = await self._shared(asked)
+        if shared is Reason.UNREADABLE:
+            missed = shared
+        levels = (("memory", memory), ("shared", shared))
+        found = [(level, entry) for level, entry in levels if isinstance(entry, Entry)]
         now = engine.now()
         # A check first: it may note that the entry is valid up to now, which is then shown.
         checked = [(level, entry, engine.worker.clock.check(entry, now)) for level, entry in found]
@@ -67,8 +73,15 @@ class Explainer:
 
     def decisions(self, found: list[Decision]) -> tuple[Told, ...]:
         """Remembered decisions, for people."""
-        engine = self._engine
-        return tuple(_decision(decision, engine.wall() - engine.now()) for decision in found)
+        return tuple(_decision(decision, self.began) for decision in found)
+
+    @property
+    def began(self) -> float:
+        """When the worker's clock said 0, in seconds since 1970; the same each time, unless the wall clock was set."""
+        offset = self._engine.wall() - self._engine.now()
+        if abs(offset - self._offset) > SET:
+            self._offset = offset
+        return self._offset
 
     def _held(self, asked: Asked) -> tuple[Entry | None, Reason]:
         slot = self._engine.levels.memory.get(asked.key)
@@ -77,7 +90,7 @@ class Explainer:
             return entry, Reason.VARY_MISS
         return slot, Reason.URI_MISS
 
-    async def _shared(self, asked: Asked) -> Entry | None:
+    async def _shared(self, asked: Asked) -> Entry | Reason | None:
         """What Redis has, unchecked."""
         engine = self._engine
         variant: Variant = ()
@@ -86,7 +99,7 @@ class Explainer:
             name = f"rendered:{asked.site}:{digest.hex()}"
             found = await engine.levels.depot.read(name, digest, engine.now() + PATIENCE)
             if not isinstance(found, tuple):
-                return found if isinstance(found, Entry) else None
+                return found
             variant = vary.variant(asked.request, found, engine.rules)
         return None
 
@@ -214,7 +227,7 @@ def _decision(decision: Decision, offset: float) -> Told:
     spent = decision.at - decision.since
     detail = decision.detail if decision.detail not in {None, Reason.HIT} else None
     return Told(
-        at=round(decision.at + offset, 3),
+        at=round(decision.at + offset, 6),
         reason=decision.reason,
         detail=detail or "",
         hit=decision.hit,

@@ -54,13 +54,16 @@ async def explain(call: Call, asked: ExplainAsked) -> Explanation:
 
 async def decisions(call: Call, asked: DecisionsAsked) -> Decisions:
     """The last decisions of this worker, newest first."""
-    engine = call.cache.engine
-    # What was told was rounded.
-    after = asked.after - (engine.wall() - engine.now()) + 0.0005 if asked.after else 0.0
-    found = engine.tally.journal.search(
-        text=asked.url, site=asked.site, reason=asked.reason, after=after, most=asked.limit
+    explainer = call.cache.parts.explainer
+    found = call.cache.engine.tally.journal.search(
+        text=asked.url,
+        site=asked.site,
+        reason=asked.reason,
+        # What was told was rounded.
+        after=asked.after - explainer.began + 1e-6 if asked.after else 0.0,
+        most=asked.limit,
     )
-    return Decisions(call.cache.worker.name, call.cache.parts.explainer.decisions(found))
+    return Decisions(call.cache.worker.name, explainer.decisions(found))
 
 
 def _request(call: Call, asked: ExplainAsked) -> Request:
