@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from blake3 import blake3
 
+from cms_cache_mw.adaptive import Adaptive
 from cms_cache_mw.allowance import Allowance
 from cms_cache_mw.audit import Audit
 from cms_cache_mw.core.cookies import Cookies
@@ -116,6 +117,7 @@ class Parts:
         self.second = Second(config.redis_url, self.breaker)
         locks = FillLocks(self.second, self.runtime, config.namespace, now, self.flags)
         self.origin = Origin(Slots(config.origin_concurrency), locks, self.runtime, now)
+        self.adaptive = Adaptive(stale, config.min_ttl, config.max_ttl) if (stale := config.stale_share) else None
         self.budget = Budget(config.max_memory_bytes, self._reserved)
         self.memories = {name: self._memory(name, config, rules, now) for name in NAMES}
         self.worker = Worker(
@@ -167,6 +169,7 @@ class Parts:
         allowance = Allowance(known=bool(config.sites))
         pages, most = self.memories["rendered"], memory_body_bytes
         levels = Levels(pages, self.depot, clock, rules, memory_body_bytes=most, allowance=allowance, now=now)
+        levels.adaptive = self.adaptive
         fragments = Fragments(
             clock,
             self.depot,
@@ -269,7 +272,8 @@ class Parts:
 
     def _reserved(self) -> int:
         """Bytes of the limit that are not for entries."""
-        return self.tally.bytes + remembered_bytes() + PURGED_BYTES * self.worker.clock.remembered
+        learnt = self.adaptive.bytes if self.adaptive else 0
+        return learnt + self.tally.bytes + remembered_bytes() + PURGED_BYTES * self.worker.clock.remembered
 
 
 def _keys(config: Config, rules: Rules) -> Keys:

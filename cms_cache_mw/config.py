@@ -27,6 +27,7 @@ OF_THE_COMMAND_LINE: Final = frozenset({"CMS_CACHE_SERVER", "CMS_CACHE_TOKEN"})
 """Variables that tell `cms-cache` whom to ask; they may stand in a file that the site reads, too."""
 NAMESPACES: Final = ("blocks", "pages", "templates", "rendered")
 DEFAULT_TTL: Final = 300.0
+STALE_SHARE: Final = 0.05
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 _TOKEN = re.compile(r"[!-~]{8,512}\Z")
 _FIELD = re.compile(r"[a-z0-9-]{1,64}\Z")
@@ -99,6 +100,12 @@ class Config:
     """Renders in the background at once, in each process."""
     origin_concurrency: int | None = None
     """Renders of pages that one process asks the application for at once; `None` is as many as come."""
+    adaptive_ttl: bool | float = False
+    """Whether lifetimes follow what is seen to change; a number is the share of answers that may be out of date, else 0.05."""
+    min_ttl: float = 10.0
+    """The shortest lifetime that `adaptive_ttl` chooses, unless the response itself allows less."""
+    max_ttl: float = 86_400.0
+    """The longest one."""
 
     admin_path: str = "/_cache"
     admin_tokens: dict[str, str | tuple[str, tuple[Literal["read", "purge", "switch"], ...]]] = field(
@@ -185,6 +192,11 @@ class Config:
         ttl: Any = self.default_ttl
         return float(ttl.get(namespace, DEFAULT_TTL) if isinstance(ttl, dict) else ttl)
 
+    @property
+    def stale_share(self) -> float:
+        """The share of answers that may be out of date where lifetimes are adapted; 0 where they are not."""
+        return STALE_SHARE if self.adaptive_ttl == 1 else float(self.adaptive_ttl)
+
     def rules(self) -> Rules:
         """The profile with these options."""
         chosen = CMS if self.profile == "cms" else RFC
@@ -224,6 +236,10 @@ class Config:
             if guard.entries is guard.seconds is guard.share is None:
                 raise ConfigError(f"purge_guard={self.purge_guard!r}: at least one of entries, seconds and share")
         between("wait_replicas", self.wait_replicas, 0, 16)
+        if self.adaptive_ttl not in {True, False}:
+            between("adaptive_ttl", self.adaptive_ttl, 0.001, 0.5)
+        between("max_ttl", self.max_ttl, 1, 31_536_000)
+        between("min_ttl", self.min_ttl, 1, self.max_ttl, "max_ttl")
         between("refresh_concurrency", self.refresh_concurrency, 1, 1_000)
         if self.origin_concurrency is not None:
             between("origin_concurrency", self.origin_concurrency, 1, 10_000)

@@ -14,6 +14,7 @@ from cms_cache_mw.stores.memory import Variants
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cms_cache_mw.adaptive import Adaptive
     from cms_cache_mw.allowance import Allowance
     from cms_cache_mw.core.entry import Key, Variant
     from cms_cache_mw.core.keys import Asked
@@ -49,6 +50,8 @@ class Levels:
         self.memory, self.depot, self.allowance = memory, depot, allowance
         self.renewed: Callable[[Key, Entry], None] = _unheard
         """Told of each entry that was rendered, before it is held: it may be given the validators of the one it replaces."""
+        self.adaptive: Adaptive | None = None
+        """What chooses lifetimes, if the operator wants them to follow what is seen to change."""
         self._clock, self._rules, self._memory_body_bytes, self._now = clock, rules, memory_body_bytes, now
 
     def held(self, asked: Asked, now: float) -> Found:
@@ -67,6 +70,8 @@ class Levels:
             self.memory.touch(asked.key, entry)
             return Found(entry, why or Reason.HIT)
         if why is not Reason.UNSURE:
+            if self.adaptive:
+                self.adaptive.leave(asked.key, entry)
             self.memory.drop(asked.key, entry)
         return Found(None, why)
 
@@ -96,6 +101,8 @@ class Levels:
         """Hold an entry in memory; false where it was purged while it was rendered."""
         if self._clock.check(entry, self._now()) not in {*USABLE, Reason.UNSURE}:
             return False
+        if self.adaptive:
+            self.adaptive.fit(key, entry, self.memory.at((key, entry.variant)))
         self.renewed(key, entry)
         self._hold(key, entry, names)
         return True

@@ -279,7 +279,7 @@ class Recorder:
             status=status,
             fields=coding.finished(store.fields, body, encodable=self._encodable, status=status),
             body=body,
-            freshness=replace(store.freshness, lifetime=min(store.freshness.lifetime, store.age + gathered.lifetime)),
+            freshness=store.freshness.within(store.age + gathered.lifetime),
             # It ages from when its head came, however long the body took.
             born=self._headed - store.age,
             epoch=self._token.epoch,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -36,6 +36,12 @@ class Freshness:
     """Never served stale: must-revalidate, proxy-revalidate, s-maxage (RFC 9111 §4.2.4)."""
     validate: bool = False
     """Never served without asking the origin first: no-cache (RFC 9111 §5.2.2.4)."""
+    most: float = 0.0
+    """The longest lifetime that the response allows, where that is more than it was given."""
+
+    def within(self, limit: float) -> Freshness:
+        """The same, but with a lifetime of at most `limit`."""
+        return replace(self, lifetime=min(self.lifetime, limit), most=min(self.most, limit))
 
     @property
     def grace(self) -> float:

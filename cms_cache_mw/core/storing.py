@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from cms_cache_mw.core import vary
@@ -175,6 +176,8 @@ def _useful(
             return Reason.NO_LIFETIME
         lifetime = 0.0
     fresh = freshness(lifetime, rule, rules)
+    if without_lifetime is Reason.NO_LIFETIME and lifetime > 0:
+        fresh = replace(fresh, most=inf)
     if age < lifetime and not fresh.validate:
         return fresh
     in_grace = not fresh.validate and age < lifetime + max(fresh.while_revalidate, fresh.if_error)

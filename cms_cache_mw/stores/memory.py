@@ -11,6 +11,7 @@ from sys import getsizeof
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from cms_cache_mw.stores.expiry import Expiry
+from cms_cache_mw.stores.heap import give_back
 from cms_cache_mw.stores.ticker import boottime
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ REPRESENTATION: Final = 700
 """What an entry is sent as, in one coding, without its body, with its place under an Accept-Encoding."""
 TEXTS: Final = 56 + 2 * 49
 """A tuple of two texts, without what they say."""
+GIVEN_BACK: Final = 8
+"""Memory is given back once an eighth of the limit was evicted."""
 
 Place: TypeAlias = "tuple[Key, Variant]"
 
@@ -70,6 +73,7 @@ class Budget:
         self.lock = threading.Lock()
         self._reserved = reserved
         self._memories: list[Memory] = []
+        self._evicted = 0
 
     def join(self, memory: Memory) -> None:
         """Let one more memory share the budget."""
@@ -79,6 +83,13 @@ class Budget:
     def used(self) -> int:
         """Bytes of entries in all memories."""
         return sum(memory.bytes for memory in self._memories)
+
+    def evicted(self, size: int) -> None:
+        """Note bytes that were evicted, and give back to the system what has become of them now and then; the lock is held."""
+        self._evicted += size
+        if self._evicted > self.max_bytes // GIVEN_BACK:
+            self._evicted = 0
+            give_back()
 
     def make_room(self) -> None:
         """Evict where most is held until the budget holds; the lock is held."""
@@ -111,7 +122,7 @@ class Memory:
         self.evictions = 0
         """Entries that had to go, those that had lapsed included."""
         self._policy, self._ordered, self._now = policy, policy.ordered, now
-        self._expiry = Expiry(self._at)
+        self._expiry = Expiry(self.at)
         self._slots: dict[Key, Entry | Variants] = {}
         self.get: Callable[[Key], Entry | Variants | None] = self._slots.get
         """What is held for a key; whoever uses an entry says so with `touch`."""
@@ -119,6 +130,13 @@ class Memory:
         self._families: dict[Key, dict[Key, None]] = {}
         self._lock = budget.lock
         budget.join(self)
+
+    def at(self, place: Place) -> Entry | None:
+        """The entry at a place, if there is one."""
+        slot = self._slots.get(place[0])
+        if isinstance(slot, Variants):
+            return slot.entries.get(place[1])
+        return slot if slot and not place[1] else None
 
     def touch(self, key: Key, entry: Entry) -> None:
         """Note that an entry was used, where the order of uses counts; the uses themselves are counted in `entry.hits`."""
@@ -196,15 +214,16 @@ class Memory:
 
     def evict(self, room: int) -> bool:
         """Evict about `room` bytes, what has lapsed first; false where there is nothing to evict. The lock is held."""
-        before = self.evictions
+        before, held = self.evictions, self.bytes
         for place, entry in self._expiry.lapsed(self._now()):
             room -= entry.size
             self._policy.remove(place)
             self._evict(place)
             if room <= 0:
-                return True
+                break
         for place in self._policy.victims(room):
             self._evict(place)
+        self.budget.evicted(held - self.bytes)
         return self.evictions > before
 
     def _evict(self, place: Place) -> None:
@@ -218,13 +237,6 @@ class Memory:
             self._forget(slot)
             self._leave(key)
         self.evictions += 1
-
-    def _at(self, place: Place) -> Entry | None:
-        """The entry at a place."""
-        slot = self._slots.get(place[0])
-        if isinstance(slot, Variants):
-            return slot.entries.get(place[1])
-        return slot if slot and not place[1] else None
 
     def _places(self) -> Iterator[Place]:
         return ((key, entry.variant) for key, entry in self.entries())
