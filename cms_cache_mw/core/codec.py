@@ -56,7 +56,7 @@ def encode(entry: Entry, digest: bytes, *, now: float, wall: float, secret: byte
         _Meta(
             entry.status,
             entry.fields,
-            astuple(entry.freshness),
+            astuple(entry.freshness)[:6],  # who reads it has no lifetime to choose
             b"".join(value.to_bytes(8, "big") for value in entry.prints),
             entry.tags,
             entry.site,

@@ -26,7 +26,7 @@ PAIR: Final = 56 + 2 * OBJECT
 """A tuple of two byte strings, without their text."""
 INTEGER: Final = 36 + 8
 """A 64-bit fingerprint and the reference to it."""
-BOOKKEEPING: Final = 1_300
+BOOKKEEPING: Final = 1_400
 """An `Entry` with its freshness, numbers and containers, its places in the dict, in the policy and among what is to lapse."""
 
 REPRESENTATION: Final = 700
