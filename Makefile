@@ -7,7 +7,7 @@ ARGS ?=
 export PORT CHECK REQUESTS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos cover check mutate fmt wheel docs bench bench-policies ci-full clean
+.PHONY: help demo test chaos cover check mutate fmt wheel docs bench bench-policies fuzz soak lowest ci-full clean
 
 help: ## what can be asked for
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -57,10 +57,23 @@ bench: $(VENV)/.dev ## the measurements behind the documented figures (CHECK=1: 
 bench-policies: $(VENV)/.bench ## eviction policies on the traffic of CMSs, ours beside libcachesim's (ARGS="access.log": on your own)
 	@$(BIN)/python -m tests.policies $(ARGS)
 
+fuzz: $(VENV)/.dev ## an hour of hostile bytes for the parsers, the key builder, the entry decoder and the admin API (SECONDS=… SEED=…)
+	@$(BIN)/python -m tests.fuzz $(or $(SECONDS),3600) $(SEED)
+
+soak: $(VENV)/.dev ## the newsroom for half an hour with edits, restarts and faults of Redis: nothing may grow or fail (SECONDS=… SEED=…)
+	@$(BIN)/python -m tests.soak $(or $(SECONDS),1800) $(SEED)
+
+lowest: ## the tests on the lowest versions of every dependency that pyproject.toml allows
+	@RESOLUTION=lowest-direct sh .ci/environment.sh .venv-lowest dev
+	@.venv-lowest/bin/python -m pytest -n 3 --dist loadfile -p no:cacheprovider $(ARGS)
+
 ci-full: ## everything, on Valkey and on Redis
 	@$(MAKE) check
 	@TEST_SERVERS="valkey redis" $(MAKE) test
+	@$(MAKE) lowest
 	@$(MAKE) chaos
+	@$(MAKE) fuzz SECONDS=300
+	@$(MAKE) soak SECONDS=300
 	@$(MAKE) cover
 	@$(MAKE) demo CHECK=1
 	@$(MAKE) wheel
@@ -69,5 +82,5 @@ ci-full: ## everything, on Valkey and on Redis
 	@$(MAKE) bench-policies CHECK=1
 
 clean: ## remove what was built, the environment included
-	rm -rf $(VENV) build dist site htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-lowest build dist site htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find cms_cache_mw examples tests .ci -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes the project's own environment and installs one set of packages into it:
 #   environment.sh VENV demo|dev|docs|bench
+# RESOLUTION=lowest-direct takes the lowest versions that pyproject.toml allows.
 # Needs Python 3.11 or newer with its venv module, and PyPI. Whatever is missing is said in one line.
 set -eu
 
@@ -50,7 +51,8 @@ install_packages() {
     esac
     # uv takes seconds where pip takes a minute; a machine that cannot have it still has pip.
     if [ -x "$venv/bin/uv" ] || "$venv/bin/python" -m pip install --quiet --disable-pip-version-check uv; then
-        "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" "$@" && return
+        "$venv/bin/uv" pip install --quiet --resolution "${RESOLUTION:-highest}" --python "$venv/bin/python" "$@" && return
+        [ -z "${RESOLUTION:-}" ] || fail "uv could not install the $RESOLUTION versions (the reason is above)"
         echo "uv could not install the packages, trying pip" >&2
     fi
     "$venv/bin/python" -m pip install --quiet "$@" \
