@@ -26,7 +26,8 @@ from cms_cache_mw.cli.text import duration, plain
 from cms_cache_mw.config import Config
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+    from wsgiref.types import StartResponse, WSGIEnvironment
 
     from cms_cache_mw.wsgi import WSGICacheMiddleware
 
@@ -82,8 +83,14 @@ class _Quiet(WSGIRequestHandler):
 @contextmanager
 def served(site: Site, port: int) -> Iterator[int]:
     """The site on a port of this machine alone."""
+
+    def threaded(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        # The standard library's handler says that it has one thread, whatever its server has.
+        environ["wsgi.multithread"] = True
+        return site.app(environ, start_response)
+
     try:
-        server = make_server("127.0.0.1", port, site.app, server_class=_Server, handler_class=_Quiet)
+        server = make_server("127.0.0.1", port, threaded, server_class=_Server, handler_class=_Quiet)
     except OSError as error:
         said = f"port {port} cannot be had ({error.strerror}); choose another one with --port, or --port 0"
         raise CommandError(Ending.USAGE, said, field="port") from None
