@@ -97,6 +97,18 @@ async def test_unsafe_requests_purge_where_it_is_off(clock: Clock) -> None:
         assert (await visitor.get("/a")).level is None
 
 
+async def test_hits_of_the_short_way_are_gated_too(clock: Clock) -> None:
+    """A page that has been served often is not served any more as soon as the cache is off, and is again when it is on."""
+    async with caching(Pages(), clock) as site:
+        visitor = Visitor(site)
+        for _ in range(5):
+            await visitor.get("/a")
+        await site.cache.switch(SwitchOrder(enable_for=0.0), by="ops")
+        assert (await visitor.get("/a")).body == b"render 2"
+        await site.cache.switch(SwitchOrder(enable_for=None), by="ops")
+        assert (await visitor.get("/a")).body == b"render 1"
+
+
 async def turned_off(site: CacheMiddleware, *flags: str) -> None:
     """Turn flags off while the cache runs."""
     assert await site.cache.switch(SwitchOrder(flags=dict.fromkeys(flags, False)), by="ops") == "done"
