@@ -110,3 +110,8 @@ def _answer(given: object) -> Answer:
         (b"x-content-type-options", b"nosniff"),
     )
     return Answer(reply.status, described + reply.fields, (body,))
+
+
+def missing() -> Answer:
+    """The answer where there is no endpoint."""
+    return _answer(Reply(404, Problem("", "not found")))

@@ -62,7 +62,9 @@ ENDPOINTS: Final = (
         SwitchOrder,
         {200: switching.SwitchPositions, 202: switching.SwitchPositions, 503: Problem},
     ),
-    Endpoint("POST", "/warm", "purge", warming.warm, warming.WarmOrder, {202: warming.Errand, 409: Problem}),
+    Endpoint(
+        "POST", "/warm", "purge", warming.warm, warming.WarmOrder, {202: warming.Errand, 404: Problem, 409: Problem}
+    ),
     Endpoint("GET", "/warm", "read", warming.errands, answers={200: warming.Errands}),
     Endpoint("GET", "/warm/{id}", "read", warming.errand, warming.Named, {200: warming.Errand, 404: Problem}),
 )
