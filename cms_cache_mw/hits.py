@@ -44,7 +44,7 @@ SCHEMES: Final = {"http": b"http", "https": b"https"}
 OFTEN: Final = frozenset({b"host", b"cookie", b"accept-encoding"})
 """The notable fields of most requests."""
 
-Hit: TypeAlias = tuple[Entry, Representation, float, float]
+Hit: TypeAlias = tuple[Entry, Representation | Entry, float, float]
 """A page, what it is sent as, and the whole seconds of its age and of its freshness. A tuple, for it is made for every hit."""
 
 
@@ -91,7 +91,8 @@ class Hits:
             return None
         self._memory.touch(key, entry)
         self.account(entry, now)
-        shown = entry.representations.get(accept if entry.encoded else None) or self._represented(key, entry, accept)
+        known = entry.representations.get(accept) if entry.encoded else entry
+        shown = known or self._represented(key, entry, accept)
         return entry, shown, age // 1, (freshness.lifetime - age) // 1
 
     def account(self, entry: Entry, now: float) -> None:
@@ -111,7 +112,7 @@ class Hits:
         self._memory.reweigh(key, hit[0])
         return texts
 
-    def _represented(self, key: Key, entry: Entry, accept: bytes | None) -> Representation:
+    def _represented(self, key: Key, entry: Entry, accept: bytes | None) -> Representation | Entry:
         shown = represent(entry, accept)
         self._memory.reweigh(key, entry)
         return shown

@@ -78,6 +78,8 @@ class Entry:
     """The body in other content codings, by name."""
     representations: dict[bytes | None, Representation] = field(default_factory=dict)
     """What it is sent as, by the Accept-Encoding that it was asked with; to be cleared when it gets another coding."""
+    texts: tuple[tuple[str, str], ...] = ()
+    """Its fields in the words of WSGI, once they were asked for."""
     holes: Holes = ()
     """Where parts belong that are not in the body."""
     filled: Filled | None = None

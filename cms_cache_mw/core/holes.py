@@ -38,7 +38,9 @@ class Filled:
 def page(entry: Entry, body: bytes) -> Entry:
     """The entry with a whole body, under an entity tag of its own."""
     fields = (*without(entry.fields, MEASURED), (b"etag", own_tag(body)), (b"content-length", b"%d" % len(body)))
-    return replace(entry, body=body, fields=fields, encoded={}, representations={}, holes=(), filled=None, hits=0)
+    return replace(
+        entry, body=body, fields=fields, encoded={}, representations={}, texts=(), holes=(), filled=None, hits=0
+    )
 
 
 def joined(text: bytes, holes: Holes, parts: Sequence[bytes]) -> bytes:

@@ -32,11 +32,11 @@ class Representation:
     """The fields in the words of WSGI, once they were asked for."""
 
 
-def represent(entry: Entry, accept: bytes | None) -> Representation:
-    """What the entry is sent as to whoever accepts these codings."""
-    known = entry.representations
+def represent(entry: Entry, accept: bytes | None) -> Representation | Entry:
+    """What the entry is sent as to whoever accepts these codings: itself, where it has none."""
     if not entry.encoded:
-        accept = None
+        return entry
+    known = entry.representations
     found = known.get(accept)
     if found is None:
         name = coding.chosen(entry, accept)

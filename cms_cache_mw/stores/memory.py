@@ -56,6 +56,7 @@ def weigh(key: Key, entry: Entry) -> int:
     size += sum(PAIR + len(body) for body in entry.encoded.values())
     for shown in tuple(entry.representations.values()):
         size += REPRESENTATION + sum(8 + TEXTS + len(name) + len(value) for name, value in shown.texts)
+    size += sum(8 + TEXTS + len(name) + len(value) for name, value in entry.texts)
     if entry.filled:
         size += (
             BOOKKEEPING + len(entry.filled.page.body) + sum(PAIR + len(b) for b in entry.filled.page.encoded.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Scope
 
+_NO_BODY = io.BytesIO()
 HOST = "www.example.org"
 _FIELDS = {
     "host": HOST,
@@ -77,7 +79,7 @@ def environ(draw: random.Random, path: str, *more: tuple[str, str], method: str 
         "REQUEST_METHOD": method,
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "https",
-        "wsgi.input": None,
+        "wsgi.input": _NO_BODY,
         "wsgi.errors": None,
         "wsgi.multiprocess": False,
         "wsgi.multithread": True,
