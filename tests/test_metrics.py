@@ -20,12 +20,16 @@ from cms_cache_mw.metrics import exposition
 from cms_cache_mw.published import Published
 from cms_cache_mw.stopwatch import time_next
 from tests.support.asgi import HTML, Page, Pages, Visitor, caching
+from tests.support.site import TOKEN as SERVERS_TOKEN
+from tests.support.site import Site as Workers
+from tests.support.wait import until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from cms_cache_mw import CacheMiddleware
     from tests.support.clock import Clock
+    from tests.support.site import Worker
 
 TOKEN = "a-token-for-the-tests"
 MAY = f"Authorization: Bearer {TOKEN}"
@@ -234,3 +238,35 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "prometheus_client.core", None)
     with pytest.raises(ImportError, match=r"cms_cache_mw\[prometheus\]"):
         exposition({})
+
+
+def total(worker: Worker) -> int:
+    """All answers of all workers, as one of them tells."""
+    with worker.client() as client:
+        reply = client.ask("GET", "/_cache/metrics", headers={"authorization": f"Bearer {SERVERS_TOKEN}"})
+    assert reply.status == 200
+    families = {family.name: family for family in text_string_to_metric_families(reply.body.decode())}
+    return round(sum(sample.value for sample in families["cms_cache_answers"].samples))
+
+
+def test_servers_that_restart(tmp_path: Path) -> None:
+    """With real servers the counters of both add up, and neither an orderly end, a kill nor a new start lets them fall."""
+    with Workers(None, workers=2, options={"METRICS_DIR": str(tmp_path / "m")}) as site:
+        one, two = site.workers
+        for worker, requests in ((one, 4), (two, 7)):
+            with worker.client() as client:
+                for _ in range(requests):
+                    client.get("/ready")
+        until(lambda: total(one) == total(two) >= 11, "both tell the sum")
+        known = total(one)
+        two.stop()
+        assert total(one) == known
+        two.start()
+        until(lambda: total(one) > known, "the new worker's answers count")
+        until(lambda: total(one) == total(two), "both tell the sum again")
+        known = total(one)
+        two.kill()
+        assert total(one) == known
+        one.stop()
+        two.start()
+        assert total(two) >= known
