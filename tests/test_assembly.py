@@ -49,7 +49,7 @@ def note_tags(made: Parts) -> int:
     """Fingerprints of tags, as far as they are remembered."""
     for number in range(10_000):
         tag_print(f"some:tag:{number}")
-    return 1_000_000
+    return 400_000
 
 
 def note_requests(made: Parts) -> int:
@@ -76,10 +76,10 @@ def test_what_else_is_kept_counts(keep: Callable[[Parts], int]) -> None:
 
 
 def test_fingerprints_are_bounded() -> None:
-    """However many tags there are, their remembered fingerprints take less than two megabytes."""
+    """However many tags there are, their remembered fingerprints take less than half a megabyte."""
     for number in range(6_000):
         tag_print(f"bounded:{number}")
-    assert remembered_bytes() < 2_000_000
+    assert remembered_bytes() < 500_000
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -49,7 +49,7 @@ def _hashed(kind: str, text: str) -> int:
     return int.from_bytes(digest, "big")
 
 
-_known = lru_cache(maxsize=4_096)(_hashed)
+_known = lru_cache(maxsize=1_024)(_hashed)
 _KNOWN_BYTES: Final = 450
 """What remembering a fingerprint takes, its text included."""
 

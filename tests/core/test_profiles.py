@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 from typing import TypeAlias
 
 import pytest
@@ -86,7 +87,18 @@ def test_default_lifetime() -> None:
     """What says nothing stays fresh for `default_ttl`, and stands in for errors for `stale_if_error`."""
     entry = stored(HTML, "Cache-Control: public", rules=CMS)
 
-    assert entry.freshness == Freshness(300.0, if_error=3600.0, if_gone=3600.0)
+    assert entry.freshness == Freshness(300.0, if_error=3600.0, if_gone=3600.0, most=inf)
+
+
+def test_lifetimes_that_may_be_chosen() -> None:
+    """Only what says nothing of its lifetime may be given a longer one; what is in a page limits that, too."""
+    told = stored(HTML, "Cache-Control: public, max-age=60", rules=CMS).freshness
+    quiet = stored(HTML, rules=CMS).freshness
+
+    assert (told.lifetime, told.most) == (60.0, 0.0)
+    assert (quiet.lifetime, quiet.most) == (300.0, inf)
+    assert (quiet.within(900.0).lifetime, quiet.within(900.0).most) == (300.0, 900.0)
+    assert (quiet.within(20.0).lifetime, quiet.within(20.0).most) == (20.0, 20.0)
 
 
 def test_the_cookie_classes_have_settled_vary() -> None:
