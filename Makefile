@@ -7,7 +7,7 @@ ARGS ?=
 export PORT CHECK REQUESTS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos cover check mutate fmt wheel docs bench bench-policies fuzz soak lowest ci-full clean
+.PHONY: help demo demo-wagtail test chaos cover check mutate fmt wheel docs bench bench-policies fuzz soak lowest ci-full clean
 
 help: ## what can be asked for
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -18,6 +18,9 @@ $(VENV)/.%: pyproject.toml .ci/environment.sh
 
 demo: $(VENV)/.demo ## a real site behind the cache on 127.0.0.1:8000 (PORT=… for another port, CHECK=1 to leave after the tour)
 	@$(BIN)/python -m examples.newsroom.demo
+
+demo-wagtail: $(VENV)/.wagtail ## a real Wagtail site behind the cache, likewise
+	@$(BIN)/python -W ignore -m examples.wagtail.demo
 
 test: $(VENV)/.dev ## the whole test suite, on real Valkey and, where installed, Redis (ARGS="-k purge" for a part)
 	@$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
@@ -76,6 +79,7 @@ ci-full: ## everything, on Valkey and on Redis
 	@$(MAKE) soak SECONDS=300
 	@$(MAKE) cover
 	@$(MAKE) demo CHECK=1
+	@$(MAKE) demo-wagtail CHECK=1
 	@$(MAKE) wheel
 	@$(MAKE) docs
 	@$(MAKE) bench CHECK=1 REQUESTS=2000000

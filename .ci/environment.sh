@@ -47,7 +47,8 @@ create() {
 install_packages() {
     case $set_name in
         demo | dev | docs | bench) set -- -e ".[$set_name]" ;;
-        *) fail "unknown set of packages '$set_name': use demo, dev, docs or bench" ;;
+        wagtail) set -- -e ".[demo,wagtail]" ;;
+        *) fail "unknown set of packages '$set_name': use demo, dev, docs, bench or wagtail" ;;
     esac
     # uv takes seconds where pip takes a minute; a machine that cannot have it still has pip.
     if [ -x "$venv/bin/uv" ] || "$venv/bin/python" -m pip install --quiet --disable-pip-version-check uv; then

@@ -26,7 +26,13 @@ class Magazine:
 
     def __init__(self, project: Project, server: Server, kind: str) -> None:
         self.project, self.kind = project, kind
-        self.env = {"CMS_CACHE_REDIS_URL": server.url, "CMS_CACHE_NAMESPACE": kind}
+        # What is purged stays away: nothing is rendered but for visitors.
+        still = {
+            "CMS_CACHE_WARM_ON_START": "false",
+            "CMS_CACHE_REFRESH_AHEAD": "false",
+            "CMS_CACHE_FLAGS": "warmth=false",
+        }
+        self.env = {"CMS_CACHE_REDIS_URL": server.url, "CMS_CACHE_NAMESPACE": kind} | still
         self.workers = [
             Worker("mysite.asgi:application", project.environment | self.env, project.folder / f"{kind}{number}.log")
             for number in range(2)

@@ -311,3 +311,36 @@ def test_one_transaction_is_one_purge(magazine: Magazine) -> None:
     )
     assert magazine.lost(urls) == set()
     assert magazine.run(position) == before + 3
+
+
+def test_editors_see_and_purge_the_copies_of_a_page(magazine: Magazine) -> None:
+    """In the editor there is a panel, and behind it a button."""
+    magazine.warmed()
+    number = magazine.run("result = Page.objects.get(url_path='/front/s0/a1/').pk")
+    cookie = magazine.login()
+    editor = magazine.get(f"/admin/pages/{number}/edit/", 0, cookie)
+    assert "Cached copies of this page in this worker: 1" in editor.body.decode()
+    view = magazine.get(f"/admin/cms-cache/page/{number}/", 0, cookie)
+    token = re.search(r"csrftoken=\w+", view.field("set-cookie") or "")
+    assert token
+    form = urlencode({"csrfmiddlewaretoken": tokens(view.body.decode())}).encode()
+    headers = {"cookie": f"{cookie}; {token[0]}", "content-type": "application/x-www-form-urlencoded"}
+    sent = magazine.clients[0].ask("POST", f"/admin/cms-cache/page/{number}/", form, headers)
+    assert sent.status == 302
+    assert magazine.lost(["/en/s0/a1/", "/en/s0/a2/", "/en/s0/"]) == {"/en/s0/a1/"}
+
+
+def test_the_frontend_cache_backend_purges_urls(magazine: Magazine) -> None:
+    """For projects that purge by URL already."""
+    urls = magazine.warmed()
+    magazine.run(
+        "from cms_cache_mw.contrib.wagtail.backend import Backend\nBackend({}).purge_batch(['/en/s0/a1/', '/en/s1/'])"
+    )
+    assert magazine.lost(urls) == {"/en/s0/a1/", "/en/s1/"}
+
+
+def test_the_audit_finds_every_reference_tagged(magazine: Magazine) -> None:
+    """Wagtail's reference index is the second opinion."""
+    done = magazine.project.manage("cms_cache", "audit", env=magazine.env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "every page depends on what it shows" in done.stdout

@@ -134,6 +134,9 @@ def kind_of(model: type[Any]) -> Kind | None:
 
 def _kind(model: type[Any]) -> Kind | None:
     out = UNTRACKED | OPAQUE | {name.lower() for name in chosen().get("untracked_models", ())}
+    if model.__module__ == "__fake__":
+        # A migration's own idea of the model.
+        return None
     if model._meta.app_label in out or model._meta.label_lower in out:
         return None
     for ancestor in model.__mro__:

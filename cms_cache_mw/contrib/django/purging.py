@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 log: Final = logging.getLogger("cms_cache_mw")
 WAIT: Final = 1.0
 """Seconds that whoever commits waits at most until no worker serves what was rendered before."""
+WHO: Final = "django"
+"""Who purges, in the purge log."""
 TOO_MANY: Final = 20_000
 """Tags in one purge from which on everything is purged: naming them would cost more than rendering."""
 
@@ -117,9 +119,11 @@ def _carry_out(targets: list[Target]) -> None:
     merged = _merged(targets)
     try:
         if running_loop():
-            cache().runtime.spawn(cache().carry_out(*merged, wait=WAIT))
+            cache().runtime.spawn(cache().carry_out(*merged, wait=WAIT, who=WHO))
             return
-        purged = cache().carry_out_sync(*merged, wait=WAIT)
+        # Following the clock makes a fresh process, such as a command, wait for workers alone and not for whole leases.
+        cache().start()
+        purged = cache().carry_out_sync(*merged, wait=WAIT, who=WHO)
         log.debug("purged %s: %s", [name for target in merged for name in target.names], purged.state)
     except Exception:
         log.exception("a purge failed: what depends on %s may be old until it expires", [t.names for t in merged])
@@ -129,6 +133,7 @@ def _merged(targets: list[Target]) -> list[Target]:
     """The targets with each tag once."""
     if any(target.everything for target in targets):
         return [Target(everything=True)]
-    tags = tuple(dict.fromkeys(tag for target in targets for tag in target.tags))
+    # The short names first: they say most to people, and the purge log keeps the first ones.
+    tags = tuple(sorted({tag for target in targets for tag in target.tags}, key=lambda tag: (len(tag), tag)))
     others = [Target((), target.urls, target.prefixes) for target in targets if target.urls or target.prefixes]
     return (split(Target(tags)) if tags else []) + others

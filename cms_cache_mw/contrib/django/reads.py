@@ -60,8 +60,8 @@ def install() -> None:
 
 
 def tags_of(query: Any) -> set[str]:  # noqa: ANN401 - Django's query
-    """The tags of what a query could find and chooses by; none for one that writes."""
-    if isinstance(query, (DeleteQuery, InsertQuery, UpdateQuery)):
+    """The tags of what a query could find and chooses by; none for one that writes, or asks for nothing."""
+    if isinstance(query, (DeleteQuery, InsertQuery, UpdateQuery)) or query.is_empty():
         return set()
     if isinstance(query, AggregateQuery):
         return tags_of(query.inner_query)

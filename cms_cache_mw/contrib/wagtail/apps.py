@@ -14,10 +14,18 @@ class CmsCacheWagtail(AppConfig):
 
     def ready(self) -> None:
         """Called by Django when all models are loaded."""
-        from cms_cache_mw.contrib.wagtail import kinds, pages, redirects, serving, tree  # noqa: PLC0415 - they need models
+        from cms_cache_mw.contrib.wagtail import (  # noqa: PLC0415 - they need models
+            kinds,
+            pages,
+            panel,
+            redirects,
+            serving,
+            tree,
+        )
 
         kinds.install()
         pages.install()
+        panel.install()
         redirects.install()
         serving.install()
         tree.install()

@@ -1,0 +1,1 @@
+"""A Wagtail site to see the cache on."""

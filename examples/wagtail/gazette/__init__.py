@@ -1,0 +1,1 @@
+"""The gazette: an application as people write them, knowing nothing of the cache."""
