@@ -28,7 +28,8 @@ def edit(path: str, code: str, then: str = PUBLISH) -> str:
 
 def test_second_visits_are_hits(magazine: Magazine) -> None:
     """Pages, sections, 404s, redirects, feeds and the sitemap, in every worker."""
-    urls = magazine.warmed()
+    urls = [*magazine.urls(), "/en/nothing/", "/en/s0/nothing/", "/nothing/"]
+    magazine.warmed(urls)
     statuses = {url: magazine.get(url).status for url in urls}
     assert statuses["/en/nothing/"] == 404
     assert statuses["/nothing/"] == 302
@@ -62,7 +63,7 @@ def test_a_title_in_the_menu_changes_every_page(magazine: Magazine) -> None:
     """A page in a menu that editors put together is renamed; who does not show the menu stays."""
     urls = magazine.urls()
     lost = magazine.affected(edit("s0/a3", "page.title += '!'"))
-    pages = {url for url in urls if url.startswith(("/en/", "/de/")) and "nothing" not in url}
+    pages = {url for url in urls if url.startswith(("/en/", "/de/"))}
     assert lost == pages | INDEXES | {"/feed/"} or lost == pages | INDEXES
 
 
