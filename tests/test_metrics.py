@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from cms_cache_mw import CacheMiddleware
     from tests.support.clock import Clock
+    from tests.support.server import Server
     from tests.support.site import Worker
 
 TOKEN = "a-token-for-the-tests"
@@ -249,9 +250,10 @@ def total(worker: Worker) -> int:
     return round(sum(sample.value for sample in families["cms_cache_answers"].samples))
 
 
-def test_servers_that_restart(tmp_path: Path) -> None:
+@pytest.mark.logs("starting cold")
+def test_servers_that_restart(redis_server: Server, tmp_path: Path) -> None:
     """With real servers the counters of both add up, and neither an orderly end, a kill nor a new start lets them fall."""
-    with Workers(None, workers=2, options={"METRICS_DIR": str(tmp_path / "m")}) as site:
+    with Workers(redis_server, workers=2, options={"METRICS_DIR": str(tmp_path / "m")}) as site:
         one, two = site.workers
         for worker, requests in ((one, 4), (two, 7)):
             with worker.client() as client:
