@@ -45,6 +45,7 @@ from cms_cache_mw.stores.lru import LRU
 from cms_cache_mw.stores.memory import Budget, Memory
 from cms_cache_mw.stores.s3fifo import S3FIFO
 from cms_cache_mw.stores.shared import LoopShared, ThreadShared
+from cms_cache_mw.superseded import Superseded
 from cms_cache_mw.switches import Switchboard
 from cms_cache_mw.tally import Tally
 from cms_cache_mw.warmth.errands import Errands
@@ -144,6 +145,7 @@ class Parts:
 
     def _inform(self, now: Callable[[], float]) -> None:
         """What answers questions about the cache."""
+        self.engine.levels.superseded = Superseded(self.worker, self.second, self.runtime.spawn)
         self.history = History(self.worker, self.second)
         self.counting = Counting(self.memories.values(), now)
         self.census = Census(self.memories, self.index, self.worker.clock, now)

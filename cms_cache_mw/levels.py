@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cms_cache_mw.depot import Depot
     from cms_cache_mw.purge.clock import Clock
     from cms_cache_mw.stores.memory import Memory
+    from cms_cache_mw.superseded import Superseded
 
 
 class Found(NamedTuple):
@@ -52,6 +53,8 @@ class Levels:
         """Told of each entry that was rendered, before it is held: it may be given the validators of the one it replaces."""
         self.adaptive: Adaptive | None = None
         """What chooses lifetimes, if the operator wants them to follow what is seen to change."""
+        self.superseded: Superseded | None = None
+        """What compares purged entries with those that are rendered in their place."""
         self._clock, self._rules, self._memory_body_bytes, self._now = clock, rules, memory_body_bytes, now
 
     def held(self, asked: Asked, now: float) -> Found:
@@ -70,6 +73,8 @@ class Levels:
             self.memory.touch(asked.key, entry)
             return Found(entry, why or Reason.HIT)
         if why is not Reason.UNSURE:
+            if self.superseded and why is Reason.PURGED:
+                self.superseded.note(asked.key, entry)
             if self.adaptive:
                 self.adaptive.leave(asked.key, entry)
             self.memory.drop(asked.key, entry)
@@ -105,6 +110,8 @@ class Levels:
             self.adaptive.fit(key, entry, self.memory.at((key, entry.variant)))
         self.renewed(key, entry)
         self._hold(key, entry, names)
+        if self.superseded:
+            self.superseded.compare(key, entry)
         return True
 
     async def shared(self, key: Key, variant: Variant, site: str, until: float) -> Entry | None:

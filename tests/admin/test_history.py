@@ -72,6 +72,25 @@ async def test_chosen() -> None:
         assert [json.loads(line)["tags"] for line in lines.body.splitlines()] == [["block:2"], ["block:3"], ["block:4"]]
 
 
+async def test_whether_it_was_needed() -> None:
+    """A purge after which every page came out as it had been was needless; one that changed something was not."""
+    pages = tagged()
+    pages.pages["/a"] = pages.pages["/b"] = Page(b"the same", lines=(HTML, "Cache-Tag: menu:1"))
+    async with caching(pages, admin_tokens=TOKENS) as site:
+        visitor = Visitor(site)
+        for changed in (False, True):
+            for path in ("/a", "/b"):
+                await visitor.get(path)
+            await purge(visitor, {"tags": ["menu:1"]})
+            if changed:
+                pages.pages["/b"] = Page(b"another", lines=(HTML, "Cache-Tag: menu:1"))
+            for path in ("/a", "/b"):
+                await visitor.get(path)
+            await site.cache.runtime.finish()
+            found = (await purges(visitor))[0]
+            assert (found["rendered"], found["unchanged"], found["needless"]) == (2, 2 - changed, not changed)
+
+
 @pytest.mark.parametrize(
     ("query", "field"), [("limit=0", "limit"), ("limit=x", "limit"), ("format=xml", "format"), ("page=2", "page")]
 )
