@@ -69,6 +69,8 @@ if TYPE_CHECKING:
 
 POLICIES: Final[dict[str, Callable[[], Policy[Place]]]] = {"s3fifo": S3FIFO, "lru": LRU, "lfu": LFU}
 """Eviction policies by name."""
+PATIENCE: Final = 0.5
+"""Seconds that a thread waits for Redis which nobody waits for."""
 PURGED_BYTES: Final = 150
 """What the worker's memory of one purge costs."""
 
@@ -80,6 +82,8 @@ class Second:
         self._url, self._breaker = url, breaker
         self._looped: LoopShared | None = None
         self._threaded: ThreadShared | None = None
+        self._patient: ThreadShared | None = None
+        self._here = threading.local()
         self._lock = threading.Lock()
 
     def __call__(self) -> LoopShared | ThreadShared | None:
@@ -87,21 +91,32 @@ class Second:
         if self._url is None:
             return None
         if running_loop() is None:
-            with self._lock:
-                if self._threaded is None:
-                    self._threaded = ThreadShared(self._url, self._breaker)
-            return self._threaded
+            return self._of_thread(self._url)
         if self._looped is None or not self._looped.usable:
             self._looped = LoopShared(self._url, self._breaker)
         return self._looped
+
+    def be_patient(self) -> None:
+        """On this thread wait longer for Redis; nobody waits for the thread, and what it meets says nothing about visitors'."""
+        self._here.patient = True
+
+    def _of_thread(self, url: str) -> ThreadShared:
+        with self._lock:
+            if getattr(self._here, "patient", False):
+                if self._patient is None:
+                    self._patient = ThreadShared(url, self._breaker, timeout=PATIENCE, judges=False)
+                return self._patient
+            if self._threaded is None:
+                self._threaded = ThreadShared(url, self._breaker)
+            return self._threaded
 
     async def close(self) -> None:
         """Give back the connections of this loop and of the threads."""
         if self._looped and running_loop() and self._looped.usable:
             await self._looped.close()
-        if self._threaded:
-            await self._threaded.close()
-        self._looped = self._threaded = None
+        for threaded in filter(None, (self._threaded, self._patient)):
+            await threaded.close()
+        self._looped = self._threaded = self._patient = None
 
 
 class Parts:
@@ -240,6 +255,7 @@ class Parts:
             errands,
             flags=self.flags,
             changed=changed,
+            settle=self.second.be_patient,
             start=start if config.warm_on_start else None,
             refreshes=min(config.refresh_concurrency, config.background_renders) if config.refresh_ahead else 0,
         )

@@ -28,10 +28,10 @@ Word: TypeAlias = str | bytes | int
 class Shared:
     """The second level. Every call raises `StoreError` in trouble and nothing else, and none is made while the breaker is open."""
 
-    def __init__(self, breaker: Breaker) -> None:
+    def __init__(self, breaker: Breaker, *, judges: bool = True) -> None:
         from redis.exceptions import ResponseError  # noqa: PLC0415
 
-        self._breaker = breaker
+        self._breaker, self._judges = breaker, judges
         self._refusal = ResponseError
 
     @property
@@ -76,14 +76,22 @@ class Shared:
             answer = await self._command(within, *words)
         except self._refusal as error:
             # Out of memory, read only, a value of another type: it answers, and the next command may do.
-            self._breaker.succeeded()
+            self._judge(None)
             raise StoreError(f"{type(error).__name__}: {error}") from error
         except Exception as error:
             # Anything can come of a reply that is none; and a connection reset while it was idle is uvloop's RuntimeError.
-            self._breaker.failed(error)
+            self._judge(error)
             raise StoreError(f"{type(error).__name__}: {error}") from error
-        self._breaker.succeeded()
+        self._judge(None)
         return answer
+
+    def _judge(self, error: Exception | None) -> None:
+        if not self._judges:
+            return
+        if error is None:
+            self._breaker.succeeded()
+        else:
+            self._breaker.failed(error)
 
 
 class LoopShared(Shared):
@@ -132,10 +140,10 @@ class LoopShared(Shared):
 
 
 class ThreadShared(Shared):
-    """Redis for threads, each of which waits in place."""
+    """Redis for threads, each of which waits in place; the breaker learns nothing from one that does not judge."""
 
-    def __init__(self, url: str, breaker: Breaker, *, timeout: float = TIMEOUT) -> None:
-        super().__init__(breaker)
+    def __init__(self, url: str, breaker: Breaker, *, timeout: float = TIMEOUT, judges: bool = True) -> None:
+        super().__init__(breaker, judges=judges)
         self._client = threaded(url, timeout=timeout, connect_timeout=timeout, connections=CONNECTIONS)
 
     async def close(self) -> None:

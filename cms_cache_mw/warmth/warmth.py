@@ -52,11 +52,14 @@ class Warmth:
         *,
         flags: Flags,
         changed: threading.Event,
+        settle: Callable[[], None],
         start: Callable[[], Start] | None,
         refreshes: int,
     ) -> None:
         self.errands, self._flags = errands, flags
         self._engine, self._renewal, self._pace, self._use = engine, renewal, pace, use
+        self._settle = settle
+        """Called on the thread before anything else."""
         self._changed, self._new_start, self._refreshes = changed, start, refreshes
         self._start = start() if start else None
         self._ahead, self._aftermath = Ahead(), Aftermath(engine.worker.clock)
@@ -141,6 +144,7 @@ class Warmth:
         self._dispatch(now)
 
     def _run(self) -> None:
+        self._settle()
         while not self._stopping:
             try:
                 self.turn(self._engine.now())
@@ -193,6 +197,8 @@ class Warmth:
         if application is None or not application.ready:
             return None
         if self._start and self._start.missing:
+            if len(self._start.missing) == 1:
+                log.info("warm: the last of the missing pages is being rendered")
             return self._start.missing.pop(0)
         return self.errands.take(now)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cms_cache_mw.runtime import drive
 from cms_cache_mw.stores.guard import Breaker, StoreError
 from cms_cache_mw.stores.shared import TIMEOUT, LoopShared, Shared, ThreadShared
 from tests.support.process import Port
@@ -34,7 +35,7 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     for method in (Shared.get, Shared.run):
         monkeypatch.setattr(method, "__defaults__", (5.0,))
     for kind in KINDS:
-        monkeypatch.setattr(kind.__init__, "__kwdefaults__", {"timeout": 5.0})
+        monkeypatch.setattr(kind.__init__, "__kwdefaults__", {"timeout": 5.0, "judges": True})
 
 
 @pytest.fixture
@@ -281,3 +282,23 @@ async def test_closing_waits_for_what_is_under_way(looped: LoopShared, own_serve
     await looped.close()
     await writing
     assert own_server.client().strlen("a") == 100_000
+
+
+@pytest.mark.logs("the shared store is not asked")
+def test_onlooker_does_not_judge(own_server: Server) -> None:
+    """A store that nobody waits for neither opens the breaker nor closes it, and asks nothing while it is open."""
+    breaker = Breaker()
+    onlooker = ThreadShared(own_server.url, breaker, timeout=5, judges=False)
+    drive(onlooker.put("a", b"1", 60))
+    own_server.stop()
+    for _ in range(5):
+        with pytest.raises(StoreError):
+            drive(onlooker.get("a"))
+    opened = [breaker.open]
+    for _ in range(3):
+        breaker.failed(OSError("away"))
+    own_server.start()
+    with pytest.raises(StoreError, match="breaker"):
+        drive(onlooker.get("a"))
+    assert [*opened, breaker.open] == [False, True]
+    drive(onlooker.close())
