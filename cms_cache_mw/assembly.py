@@ -223,9 +223,8 @@ class Parts:
     ) -> Warmth:
         changed = threading.Event()
         popularity = Popularity(self.second, config.namespace, wall)
-        proxy = str(ip_network(config.trusted_proxies[0]).network_address) if config.trusted_proxies else ""
         pace = Pace(config.background_renders)
-        renewal = Renewal(self.engine, Nobody(self.keys, self.engine.rules, proxy), pace, changed.set)
+        renewal = Renewal(self.engine, Nobody(self.keys, self.engine.rules, _proxy(config)), pace, changed.set)
         admin = config.admin_path.encode()
         errands = Errands(
             self.keys,
@@ -292,6 +291,11 @@ class Parts:
         """Bytes of the limit that are not for entries."""
         learnt = self.adaptive.bytes if self.adaptive else 0
         return learnt + self.tally.bytes + remembered_bytes() + PURGED_BYTES * self.worker.clock.remembered
+
+
+def _proxy(config: Config) -> str:
+    """The address of a trusted proxy, if any is."""
+    return str(ip_network(config.trusted_proxies[0]).network_address) if config.trusted_proxies else ""
 
 
 def _keys(config: Config, rules: Rules) -> Keys:
