@@ -291,7 +291,9 @@ async def test_one_worker_of_all_refreshes(redis_url: str) -> None:
     gate.set()
     pages = Pages({"/": Page(gate=gate)})
     async with caching(pages, redis_url=redis_url) as one, caching(pages, redis_url=redis_url) as two:
-        for site in (one, two):
+        for site, other in ((one, "/one"), (two, "/two")):
+            # Something has to reach the application, which shows how it is to be asked.
+            await use(Visitor(site), other, times=1)
             await use(Visitor(site), "/", times=USED + 1)
         assert pages.renders["/"] == 1
         gate.clear()
