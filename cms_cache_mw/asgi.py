@@ -8,6 +8,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from cms_cache_mw.admin.api import Admin
+from cms_cache_mw.admin.live import EVERY, LASTS, Live
 from cms_cache_mw.audit import Sampled
 from cms_cache_mw.cache import Cache
 from cms_cache_mw.collecting import current
@@ -55,7 +56,7 @@ class CacheMiddleware:
         if self._admin.wants(request):
             self._inside.seen(scope)
             answer = await self._admin.answer(request, await _body(receive, self._admin.max_body_bytes))
-            return await _send(answer, send)
+            return await (_live(answer, receive, send) if isinstance(answer, Live) else _send(answer, send))
         if render:
             return await self._part(render, scope, receive, send)
         self.cache.start()
@@ -248,6 +249,28 @@ async def _send(answer: Answer, send: Send) -> None:
     for piece in answer.body[:-1]:
         await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": answer.body[-1] if answer.body else b""})
+
+
+async def _live(live: Live, receive: Receive, send: Send) -> None:
+    """Send an answer that goes on, line by line, until it is long enough or the client has gone."""
+    await send({"type": "http.response.start", "status": live.begun.status, "headers": list(live.begun.fields)})
+    gone = asyncio.ensure_future(_disconnected(receive))
+    try:
+        line = b"".join(live.begun.body)
+        for _ in range(LASTS):
+            await send({"type": "http.response.body", "body": line, "more_body": True})
+            await asyncio.wait([gone], timeout=EVERY)
+            if gone.done():
+                return
+            line = await live.line()
+        await send({"type": "http.response.body", "body": line})
+    finally:
+        gone.cancel()
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _body(receive: Receive, most: int) -> bytes | None:

@@ -15,6 +15,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 from cms_cache_mw.admin.api import Admin
+from cms_cache_mw.admin.live import Live
 from cms_cache_mw.audit import Sampled
 from cms_cache_mw.cache import Cache
 from cms_cache_mw.closing import Then
@@ -82,7 +83,8 @@ class WSGICacheMiddleware:
         if self._admin.wants(request):
             self._inside.seen(environ)
             sent = input_of(environ, self._admin.max_body_bytes)
-            return _answered(drive(self._admin.answer(request, sent)), start_response)
+            answer = drive(self._admin.answer(request, sent))
+            return _answered(answer.begun if isinstance(answer, Live) else answer, start_response)
         if render:
             return self._part(render, environ, start_response)
         step = self._step(request)

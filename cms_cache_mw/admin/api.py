@@ -12,6 +12,7 @@ import msgspec
 
 from cms_cache_mw.admin import asking
 from cms_cache_mw.admin.endpoint import Call, Endpoint, Problem, RefusalError, Reply
+from cms_cache_mw.admin.live import Live
 from cms_cache_mw.admin.purging import purge_url
 from cms_cache_mw.admin.table import ENDPOINTS
 from cms_cache_mw.admin.tokens import Tokens
@@ -46,10 +47,11 @@ class Admin:
         before, ours, after = request.path.partition(self._path)
         return request.method == "PURGE" or bool(ours and not before and after[:1] in {b"", b"/"})
 
-    async def answer(self, request: Request, body: bytes | None) -> Answer:
+    async def answer(self, request: Request, body: bytes | None) -> Answer | Live:
         """The answer to a request that is for us; `body` is `None` where it was too long."""
         try:
-            return _answer(await self._run(request, body))
+            given = await self._run(request, body)
+            return given if isinstance(given, Live) else _answer(given)
         except RefusalError as refusal:
             return _answer(Reply(refusal.status, Problem(refusal.field, refusal.reason), refusal.fields))
         except TargetError as error:

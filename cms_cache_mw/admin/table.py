@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from cms_cache_mw.admin import auditing, depending, explaining, history, observing, openapi, purging, switching, warming
+from cms_cache_mw.admin import (
+    auditing,
+    dashboard,
+    depending,
+    explaining,
+    history,
+    live,
+    observing,
+    openapi,
+    purging,
+    switching,
+    warming,
+)
 from cms_cache_mw.admin.endpoint import Endpoint, Nothing, Problem
 from cms_cache_mw.explanation import Explanation
 from cms_cache_mw.purges import Purge
@@ -20,6 +32,9 @@ async def described(call: Call, _: Nothing) -> dict[str, Any]:
 
 
 ENDPOINTS: Final = (
+    Endpoint("GET", "/", "nobody", dashboard.dashboard, answers={200: dashboard.PAGE, 401: dashboard.PAGE}),
+    Endpoint("GET", "", "nobody", dashboard.dashboard, answers={200: dashboard.PAGE, 401: dashboard.PAGE}),
+    Endpoint("GET", "/events", "read", live.events, answers={200: live.LINES}),
     Endpoint("GET", "/health", "nobody", observing.health, answers={200: observing.Health}),
     Endpoint("GET", "/openapi.json", "read", described, answers={200: dict[str, Any]}),
     Endpoint("GET", "/stats", "read", observing.stats, answers={200: dict[str, Any]}),
