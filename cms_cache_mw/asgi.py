@@ -8,7 +8,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from cms_cache_mw.admin.api import Admin
-from cms_cache_mw.admin.live import EVERY, LASTS, Live
+from cms_cache_mw.admin.live import Live
 from cms_cache_mw.audit import Sampled
 from cms_cache_mw.cache import Cache
 from cms_cache_mw.collecting import current
@@ -18,6 +18,7 @@ from cms_cache_mw.core.tags import TagError, read_tags
 from cms_cache_mw.engine import Stale
 from cms_cache_mw.flight import PATIENCE
 from cms_cache_mw.inside_asgi import AsgiInside
+from cms_cache_mw.messages import Bodiless, body_of, send_live
 from cms_cache_mw.scope import hit_of, request_of
 
 if TYPE_CHECKING:
@@ -55,8 +56,8 @@ class CacheMiddleware:
         request = request_of(scope)
         if self._admin.wants(request):
             self._inside.seen(scope)
-            answer = await self._admin.answer(request, await _body(receive, self._admin.max_body_bytes))
-            return await (_live(answer, receive, send) if isinstance(answer, Live) else _send(answer, send))
+            answer = await self._admin.answer(request, await body_of(receive, self._admin.max_body_bytes))
+            return await (send_live(answer, receive, send) if isinstance(answer, Live) else _send(answer, send))
         if render:
             return await self._part(render, scope, receive, send)
         self.cache.start()
@@ -93,7 +94,7 @@ class CacheMiddleware:
             try:
                 with self.cache.rendering(recorder.collector):
                     await self.app(
-                        _asked(scope, recorder), receive if recorder.bypassed else _Bodiless(receive), response
+                        _asked(scope, recorder), receive if recorder.bypassed else Bodiless(receive), response
                     )
             except Exception:
                 if not await response.fall_back():
@@ -249,62 +250,6 @@ async def _send(answer: Answer, send: Send) -> None:
     for piece in answer.body[:-1]:
         await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": answer.body[-1] if answer.body else b""})
-
-
-async def _live(live: Live, receive: Receive, send: Send) -> None:
-    """Send an answer that goes on, line by line, until it is long enough or the client has gone."""
-    await send({"type": "http.response.start", "status": live.begun.status, "headers": list(live.begun.fields)})
-    gone = asyncio.ensure_future(_disconnected(receive))
-    try:
-        line = b"".join(live.begun.body)
-        for _ in range(LASTS):
-            await send({"type": "http.response.body", "body": line, "more_body": True})
-            await asyncio.wait([gone], timeout=EVERY)
-            if gone.done():
-                return
-            line = await live.line()
-        await send({"type": "http.response.body", "body": line})
-    finally:
-        gone.cancel()
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _body(receive: Receive, most: int) -> bytes | None:
-    """A request's body, or `None` where it is longer than `most` bytes or the client went away."""
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            return None
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > most:
-            return None
-        chunks.append(chunk)
-        if not message.get("more_body", False):
-            return b"".join(chunks)
-
-
-class _Bodiless:
-    """The `receive` of a render that others may be shown: a body that the client sent (HTTP/2 announces none) is nowhere in the key."""
-
-    def __init__(self, receive: Receive) -> None:
-        self._asked = False
-        self._receive = receive
-
-    async def __call__(self) -> Message:
-        message = await self._receive()
-        while message["type"] == "http.request" and self._asked:
-            message = await self._receive()
-        if message["type"] == "http.request":
-            self._asked = True
-            return {"type": "http.request", "body": b"", "more_body": False}
-        return message
 
 
 class _Nobody:

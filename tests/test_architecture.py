@@ -35,6 +35,7 @@ PLACES = {
     "metrics": "assembly",
     "published": "assembly",
     "asgi": "rim",
+    "messages": "rim",
     "scope": "rim",
     "wsgi": "rim",
     "inside_asgi": "rim",

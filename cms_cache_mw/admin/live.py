@@ -50,7 +50,11 @@ async def events(call: Call, nothing: Nothing) -> Live:
     async def line() -> bytes:
         return await _line(call, nothing)
 
-    fields = ((b"content-type", LINES.encode()), (b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+    fields = (
+        (b"content-type", LINES.encode()),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    )
     return Live(Answer(200, fields, (await line(),)), line)
 
 

@@ -1,0 +1,70 @@
+"""What is exchanged with an ASGI server beside plain answers: bodies of requests, and answers that go on."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from cms_cache_mw.admin.live import EVERY, LASTS
+
+if TYPE_CHECKING:
+    from starlette.types import Message, Receive, Send
+
+    from cms_cache_mw.admin.live import Live
+
+
+async def send_live(live: Live, receive: Receive, send: Send) -> None:
+    """Send an answer that goes on, line by line, until it is long enough or the client has gone."""
+    await send({"type": "http.response.start", "status": live.begun.status, "headers": list(live.begun.fields)})
+    gone = asyncio.ensure_future(_disconnected(receive))
+    try:
+        line = b"".join(live.begun.body)
+        for _ in range(LASTS):
+            await send({"type": "http.response.body", "body": line, "more_body": True})
+            await asyncio.wait([gone], timeout=EVERY)
+            if gone.done():
+                return
+            line = await live.line()
+        await send({"type": "http.response.body", "body": line})
+    finally:
+        gone.cancel()
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def body_of(receive: Receive, most: int) -> bytes | None:
+    """A request's body, or `None` where it is longer than `most` bytes or the client went away."""
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > most:
+            return None
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+
+
+class Bodiless:
+    """The `receive` of a render that others may be shown: a body that the client sent (HTTP/2 announces none) is nowhere in the key."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._asked = False
+        self._receive = receive
+
+    async def __call__(self) -> Message:
+        """The server's next message, without a body."""
+        message = await self._receive()
+        while message["type"] == "http.request" and self._asked:
+            message = await self._receive()
+        if message["type"] == "http.request":
+            self._asked = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        return message
