@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.http.browser import Browser, executable
 from tests.http.site import answer
+from tests.support.browser import Browser, executable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -48,6 +48,7 @@
     bytes: (n) => (n >= 2 ** 20 ? `${(n / 2 ** 20).toFixed(1)} MiB` : n >= 1024 ? `${(n / 1024).toFixed(1)} KiB` : `${n} B`),
     ms: (n) => (n === null || n === undefined ? "–" : n >= 1000 ? `${(n / 1000).toFixed(1)} s` : n >= 10 ? `${Math.round(n)} ms` : n >= 0.1 ? `${n.toFixed(1)} ms` : `${Math.round(n * 1000)} µs`),
     share: (n) => `${(100 * n).toFixed(n > 0.995 && n < 1 ? 2 : 1)} %`,
+    names: (names, most = 12) => names.slice(0, most).join(", ") + (names.length > most ? ` and ${names.length - most} more` : ""),
     time: (seconds) => new Date(seconds * 1000).toLocaleTimeString(),
   };
 
@@ -280,7 +281,7 @@
     put("purges", table([
       ["When", (one) => one.at],
       ["Who", (one) => one.who],
-      ["What", (one) => one.tags.join(", ") + (one.named > one.tags.length ? ` and ${one.named - one.tags.length} more` : "")],
+      ["What", (one) => shown.names(one.tags) + (one.named > one.tags.length ? ` of ${one.named}` : "")],
       ["Why", (one) => one.reason],
       ["Kind", (one) => one.kind],
       ["Entries", (one) => one.entries ?? "", "n"],
@@ -298,7 +299,7 @@
       ["Hits", (one) => shown.count(one.hits), "n"],
       ["Size", (one) => shown.bytes(one.bytes), "n"],
       ["Render", (one) => shown.ms(one.render_ms), "n"],
-      ["Depends on", (one) => one.tags.join(", ")],
+      ["Depends on", (one) => shown.names(one.tags)],
     ], pages.slice(0, 15), "Nothing is stored yet."));
     put("renders", table([
       ["Page", (one) => `${one.site}${one.url}`],
@@ -399,7 +400,7 @@
       pairs([
         ["Usable", one.usable ? "yes" : `no: ${one.validity ? one.validity.meaning : ""}`],
         ["Age", one.arithmetic],
-        ["Depends on", one.tags.join(", ")],
+        ["Depends on", shown.names(one.tags, 30)],
         ["Purged since", one.purged_by.map(purgedBy).join("\n")],
         ["Last purge that it shows", one.last_purge ? purgedBy(one.last_purge) : ""],
         ["Hits", String(one.hits)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import json
 import os
@@ -14,7 +15,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from tests.support.process import Process
 
@@ -143,10 +144,40 @@ class Browser:
         entry = history["entries"][history["currentIndex"] - 1]
         return self._while_it_loads("Page.navigateToHistoryEntry", entryId=entry["id"])
 
-    def text(self) -> str:
-        """What the page says."""
-        found = self._call("Runtime.evaluate", expression="document.body.innerText")
-        return str(found["result"]["value"])
+    def text(self, selector: str = "body") -> str:
+        """What the page says, or the first element of it that a selector finds."""
+        return str(self.run(f"document.querySelector({json.dumps(selector)}).innerText"))
+
+    def run(self, script: str) -> Any:  # noqa: ANN401 - JSON
+        """The value of an expression in the page, once it is settled."""
+        found = self._call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in found, found["exceptionDetails"]
+        return found["result"].get("value")
+
+    def type(self, selector: str, text: str) -> None:
+        """Put the keyboard into an element and type."""
+        self.run(f"document.querySelector({json.dumps(selector)}).focus()")
+        self._call("Input.insertText", text=text)
+
+    def press(self, key: str) -> None:
+        """Press a key that has a name, such as Tab or Enter."""
+        code = {"Tab": 9, "Enter": 13}[key]
+        pressed: dict[str, object] = {"key": key, "code": key, "windowsVirtualKeyCode": code}
+        for kind in ("keyDown", "keyUp"):
+            self._call("Input.dispatchKeyEvent", type=kind, **pressed, **({"text": "\r"} if key == "Enter" else {}))
+
+    def click(self, selector: str) -> None:
+        """Click on an element."""
+        self.run(f"document.querySelector({json.dumps(selector)}).click()")
+
+    def show(self, *, width: int, height: int, scheme: Literal["light", "dark"] = "light", phone: bool = False) -> None:
+        """Be a screen of this size and scheme."""
+        self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=2, mobile=phone)
+        self._call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
+    def picture(self) -> bytes:
+        """What is shown, as PNG."""
+        return base64.b64decode(self._call("Page.captureScreenshot", format="png")["data"])
 
     def _while_it_loads(self, method: str, **parameters: object) -> list[Exchange]:
         self._exchanges.clear()
