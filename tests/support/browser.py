@@ -208,7 +208,7 @@ class Browser:
                 self._shown += 1
             case "Page.frameNavigated" if told.get("type") == "BackForwardCacheRestore":
                 self._shown += 1
-            case "Network.responseReceived" if told["hasExtraInfo"]:
+            case "Network.responseReceived" if told["hasExtraInfo"] and told["type"] == "Document":
                 self._wired.add(told["requestId"])
             case "Network.requestWillBeSentExtraInfo":
                 exchange = self._exchanges.setdefault(told["requestId"], Exchange())
