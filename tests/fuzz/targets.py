@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from cms_cache_mw.admin.api import Admin
+from cms_cache_mw.admin.live import Live
 from cms_cache_mw.cache import Cache
 from cms_cache_mw.config import Config
 from cms_cache_mw.core import codec, cookies, dates, fields, tags, vary
@@ -135,7 +136,8 @@ def admin(raw: bytes) -> None:
     request = Request(method.decode("latin-1") or "POST", "https", b"/_cache" + path, query, given)
     endpoints = _admin()
     if endpoints.wants(request):
-        answer = asyncio.run(endpoints.answer(request, body[: Admin.max_body_bytes]))
+        found = asyncio.run(endpoints.answer(request, body[: Admin.max_body_bytes]))
+        answer = found.begun if isinstance(found, Live) else found
         assert 200 <= answer.status < 500 or answer.status == 503
         assert TOKEN.encode() not in b"".join(answer.body)
         if (b"content-type", b"application/json") in answer.fields:
