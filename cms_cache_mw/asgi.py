@@ -18,7 +18,7 @@ from cms_cache_mw.core.tags import TagError, read_tags
 from cms_cache_mw.engine import Stale
 from cms_cache_mw.flight import PATIENCE
 from cms_cache_mw.inside_asgi import AsgiInside
-from cms_cache_mw.messages import Bodiless, body_of, send_live
+from cms_cache_mw.messages import Bodiless, body_of, send_answer, send_live
 from cms_cache_mw.scope import hit_of, request_of
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class CacheMiddleware:
         if self._admin.wants(request):
             self._inside.seen(scope)
             answer = await self._admin.answer(request, await body_of(receive, self._admin.max_body_bytes))
-            return await (send_live(answer, receive, send) if isinstance(answer, Live) else _send(answer, send))
+            return await (send_live(answer, receive, send) if isinstance(answer, Live) else send_answer(answer, send))
         if render:
             return await self._part(render, scope, receive, send)
         self.cache.start()
@@ -66,11 +66,11 @@ class CacheMiddleware:
             self.cache.runtime.spawn(step.sample(partial(self._refresh, scope=scope)), slow=True)
             step = step.step
         if isinstance(step, Answer):
-            return await _send(step, send)
+            return await send_answer(step, send)
         if isinstance(step, Stale):
             if step.refresh:
                 self.cache.runtime.spawn(self._refresh(step.refresh, scope))
-            return await _send(step.answer, send)
+            return await send_answer(step.answer, send)
         return await self._render(step, scope, receive, send)
 
     async def _part(self, render: Collector, scope: Scope, receive: Receive, send: Send) -> None:
@@ -190,7 +190,7 @@ class _Response:
         if answer is None:
             return False
         self._begun = True
-        await _send(answer, self._send)
+        await send_answer(answer, self._send)
         return True
 
     async def _chunk(self, message: Message) -> None:
@@ -222,7 +222,7 @@ class _Response:
         self._begun = True
         if isinstance(begun, Answer):
             self._instead = True
-            await _send(begun, self._send)
+            await send_answer(begun, self._send)
         else:
             await self._send({**message, "headers": list(begun)})
 
@@ -243,13 +243,6 @@ def _asked(scope: Scope, recorder: Recorder) -> Scope:
         "raw_path": scope["raw_path"].partition(b"?")[0] if scope.get("raw_path") else None,
         "headers": list(request.fields),
     }
-
-
-async def _send(answer: Answer, send: Send) -> None:
-    await send({"type": "http.response.start", "status": answer.status, "headers": list(answer.fields)})
-    for piece in answer.body[:-1]:
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": answer.body[-1] if answer.body else b""})
 
 
 class _Nobody:

@@ -1,4 +1,4 @@
-"""What is exchanged with an ASGI server beside plain answers: bodies of requests, and answers that go on."""
+"""What is exchanged with an ASGI server: bodies of requests, whole answers, and answers that go on."""
 
 from __future__ import annotations
 
@@ -11,6 +11,15 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive, Send
 
     from cms_cache_mw.admin.live import Live
+    from cms_cache_mw.core.answer import Answer
+
+
+async def send_answer(answer: Answer, send: Send) -> None:
+    """Send an answer whole."""
+    await send({"type": "http.response.start", "status": answer.status, "headers": list(answer.fields)})
+    for piece in answer.body[:-1]:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": answer.body[-1] if answer.body else b""})
 
 
 async def send_live(live: Live, receive: Receive, send: Send) -> None:

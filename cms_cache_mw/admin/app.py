@@ -9,8 +9,10 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from cms_cache_mw.admin.api import Admin, missing
+from cms_cache_mw.admin.live import Live
 from cms_cache_mw.environ import headers_of, input_of
 from cms_cache_mw.environ import request_of as request_in_environ
+from cms_cache_mw.messages import body_of, send_answer, send_live
 from cms_cache_mw.options import ConfigError
 from cms_cache_mw.runtime import drive
 from cms_cache_mw.scope import request_of as request_in_scope
@@ -39,21 +41,10 @@ class AdminApp:
                 await send({"type": f"lifespan.{event}.complete"})
             return
         request = request_in_scope(scope)
-        answer = missing()
+        answer: Answer | Live = missing()
         if self._admin.wants(request):
-            answer = await self._admin.answer(request, await self._body(receive))
-        await send({"type": "http.response.start", "status": answer.status, "headers": list(answer.fields)})
-        await send({"type": "http.response.body", "body": b"".join(answer.body)})
-
-    async def _body(self, receive: Receive) -> bytes | None:
-        body, more = b"", True
-        while more:
-            message = await receive()
-            body += message.get("body", b"")
-            if len(body) > self._admin.max_body_bytes:
-                return None
-            more = message.get("more_body", False)
-        return body
+            answer = await self._admin.answer(request, await body_of(receive, self._admin.max_body_bytes))
+        await (send_live(answer, receive, send) if isinstance(answer, Live) else send_answer(answer, send))
 
 
 class WSGIAdminApp:
@@ -65,9 +56,10 @@ class WSGIAdminApp:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
         request = request_in_environ(environ)
-        answer: Answer = missing()
+        answer = missing()
         if self._admin.wants(request):
-            answer = drive(self._admin.answer(request, input_of(environ, self._admin.max_body_bytes)))
+            given = drive(self._admin.answer(request, input_of(environ, self._admin.max_body_bytes)))
+            answer = given.begun if isinstance(given, Live) else given
         start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", headers_of(answer.fields))
         return list(answer.body)
 
