@@ -72,7 +72,7 @@ lowest: ## the tests on the lowest versions of every dependency that pyproject.t
 
 ci-full: ## everything, on Valkey and on Redis
 	@$(MAKE) check
-	@TEST_SERVERS="valkey redis" $(MAKE) test
+	@TEST_SERVERS="valkey redis" TEST_WAGTAIL=thorough $(MAKE) test
 	@$(MAKE) lowest
 	@$(MAKE) chaos
 	@$(MAKE) fuzz SECONDS=300

@@ -51,8 +51,6 @@ class Magazine:
                 "granian",
                 *address,
                 *interface,
-                "--blocking-threads",
-                "4",
                 "--log-level",
                 "error",
                 app,

@@ -189,6 +189,23 @@ def test_async_callers_purge(shop: Editing) -> None:
     assert affected(shop, "import asyncio; asyncio.run(apurge('weather'))") == {"/fragments/"}
 
 
+@pytest.mark.logs("cannot be told")
+def test_a_fault_of_ours_fails_no_save(shop: Editing) -> None:
+    """Where it cannot be told what a change purges, everything is purged."""
+    code = """
+from cms_cache_mw.contrib.django.kinds import kind_of
+kind = kind_of(Product)
+warm()
+kind.scopes = lambda row: 1 / 0
+kite.text += "!"; kite.save()
+del kind.scopes
+result = [Product.objects.get(pk=kite.pk).text, lost() == sorted(URLS)]
+"""
+    text, everything = shop.run(code)
+    assert text.endswith("!")
+    assert everything
+
+
 def test_the_checks_name_what_is_wrong(tmp_path: Path) -> None:
     """A wrong order names the right one; options, missing tokens and caches inside are told, too."""
     program = """

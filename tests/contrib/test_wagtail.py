@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.contrib.project import tokens
+from tests.contrib.project import DOCUMENTED, ROOT, tokens
 
 if TYPE_CHECKING:
     from tests.contrib.conftest import Magazine
@@ -345,3 +345,11 @@ def test_the_audit_finds_every_reference_tagged(magazine: Magazine) -> None:
     done = magazine.project.manage("cms_cache", "audit", env=magazine.env)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "every page depends on what it shows" in done.stdout
+
+
+def test_the_project_has_the_documented_lines() -> None:
+    """What these tests add to a stock project is what the page tells people to add."""
+    page = (ROOT / "docs/wagtail.md").read_text()
+    for line in DOCUMENTED.splitlines()[:3]:
+        assert line in page
+    assert "from cms_cache_mw.contrib.django import get_wsgi_application" in page

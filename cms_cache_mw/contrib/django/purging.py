@@ -83,7 +83,11 @@ class _Batch:
             return
         part = _Part(self, targets)
         self._parts.append(part)
-        connection.on_commit(part)
+        if connection.in_atomic_block or connection.get_autocommit():
+            connection.on_commit(part)
+        else:
+            # Somebody commits by hand, and Django does not tell when.
+            self.flush()
 
     def flush(self) -> None:
         """Purge all parts at once; the hooks of the others find nothing left."""

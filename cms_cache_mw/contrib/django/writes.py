@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,10 +14,11 @@ from cms_cache_mw.contrib.django.kinds import SEARCH, kind_of, scope
 from cms_cache_mw.contrib.django.purging import purge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from cms_cache_mw.contrib.django.kinds import Kind
 
+log: Final = logging.getLogger("cms_cache_mw")
 MOST_ROWS: Final = 1_000
 """Rows changed by one statement that are looked at one by one; more of them purge all of their model's scopes and everything."""
 _BEFORE: Final = "_cms_cache_before"
@@ -86,12 +88,28 @@ def _stored(model: type[Any], pk: object, using: str) -> Any:  # noqa: ANN401 - 
         return model._base_manager.using(using).filter(pk=pk).first()
 
 
+def _safely(receiver: Callable[..., None]) -> Callable[..., None]:
+    """A receiver that never fails a save: where it cannot tell what changed, everything goes."""
+
+    @wraps(receiver)
+    def received(using: str, **kwargs: Any) -> None:  # noqa: ANN401 - what signals give
+        try:
+            receiver(using=using, **kwargs)
+        except Exception:
+            log.exception("what a change of %s purges cannot be told: everything is purged", kwargs.get("sender"))
+            purge(everything=True, using=using)
+
+    return received
+
+
+@_safely
 def _saving(sender: type[Any], instance: Any, *, raw: bool, using: str, **_: object) -> None:  # noqa: ANN401 - any row
     instance.__dict__.pop(_BEFORE, None)
     if not raw and kind_of(sender) and instance.pk is not None:
         instance.__dict__[_BEFORE] = _stored(sender, instance.pk, using)
 
 
+@_safely
 def _saved(
     sender: type[Any],
     instance: Any,  # noqa: ANN401 - any row
@@ -112,6 +130,7 @@ def _saved(
         purge(*tags, using=using)
 
 
+@_safely
 def _deleting(sender: type[Any], instance: Any, *, using: str, **_: object) -> None:  # noqa: ANN401 - any row
     if (kind := kind_of(sender)) is None:
         return
@@ -121,6 +140,7 @@ def _deleting(sender: type[Any], instance: Any, *, using: str, **_: object) -> N
         purge(*tags, using=using)
 
 
+@_safely
 def _related(
     sender: type[Any],
     instance: Any,  # noqa: ANN401 - any row
