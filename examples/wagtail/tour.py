@@ -119,7 +119,7 @@ def edits(tour: Tour) -> None:
     from gazette.models import Article, Author  # noqa: PLC0415 - Django is set up by then
 
     article = Article.objects.get(slug="city-3")
-    near, far = ["/en/city/city-3/", "/en/city/", "/feed/"], ["/en/", "/en/culture/", "/en/city/city-4/", "/de/"]
+    near, far = ["/en/city/city-3/", "/en/city/", "/feed/"], ["/en/culture/", "/en/city/city-4/", "/de/city/"]
     tour.warm(*near, *far)
     tour.step("An editor works on an article")
     article.title = "A bridge for the city"
