@@ -60,7 +60,7 @@ class Admin:
     async def _run(self, request: Request, body: bytes | None) -> object:
         if request.method == "PURGE":
             return await purge_url(Call(self._cache, request, self._caller(request, "purge")))
-        path = request.path[len(self._path) :].decode("latin-1" if request.raw else "utf-8", "replace")
+        path = request.path[len(self._path) :].decode("latin-1" if request.raw else "utf-8", "replace") or "/"
         matching = [(endpoint, found) for endpoint in self._endpoints if (found := endpoint.pattern.fullmatch(path))]
         if not matching:
             self._caller(request, None)

@@ -9,7 +9,7 @@ import base64
 import hashlib
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cms_cache_mw.core.answer import Answer
 
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from cms_cache_mw.admin.endpoint import Call, Nothing
     from cms_cache_mw.core.message import Fields
 
-PAGE: str = "text/html"
-OK, UNAUTHORIZED = 200, 401
+PAGE: Final = "text/html; charset=utf-8"
+OK: Final = 200
+UNAUTHORIZED: Final = 401
 
 
 async def dashboard(call: Call, _: Nothing) -> Answer:
@@ -40,7 +41,7 @@ def _page() -> tuple[Fields, bytes]:
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     described = (
-        (b"content-type", b"text/html; charset=utf-8"),
+        (b"content-type", PAGE.encode()),
         (b"content-length", b"%d" % len(body)),
         (b"cache-control", b"no-store"),
         (b"content-security-policy", policy.encode()),

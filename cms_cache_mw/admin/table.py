@@ -33,7 +33,6 @@ async def described(call: Call, _: Nothing) -> dict[str, Any]:
 
 ENDPOINTS: Final = (
     Endpoint("GET", "/", "nobody", dashboard.dashboard, answers={200: dashboard.PAGE, 401: dashboard.PAGE}),
-    Endpoint("GET", "", "nobody", dashboard.dashboard, answers={200: dashboard.PAGE, 401: dashboard.PAGE}),
     Endpoint("GET", "/events", "read", live.events, answers={200: live.LINES}),
     Endpoint("GET", "/health", "nobody", observing.health, answers={200: observing.Health}),
     Endpoint("GET", "/openapi.json", "read", described, answers={200: dict[str, Any]}),

@@ -88,8 +88,7 @@ def test_signing_in(browser: Browser, site: Site) -> None:
     """A wrong token is refused in words; the right one opens the board with the keyboard alone, and is in no URL and no cookie."""
     browser.visit(f"{site.workers[0].url}/_cache/")
     browser.run("sessionStorage.clear()")
-    (page,) = browser.reload()
-    assert page.status == 401
+    assert 401 in {exchange.status for exchange in browser.reload()}
     browser.type("#token", "wrong-token")
     browser.press("Enter")
     shows(browser, "#login-fault", "token")
