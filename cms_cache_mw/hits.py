@@ -45,7 +45,7 @@ OFTEN: Final = frozenset({b"host", b"cookie", b"accept-encoding"})
 """The notable fields of most requests."""
 
 Hit: TypeAlias = tuple[Entry, Representation | Entry, float, float]
-"""A page, what it is sent as, and the whole seconds of its age and of its freshness. A tuple, for it is made for every hit."""
+"""A page, what it or the page it is filled to is sent as, and the whole seconds of its age and of its freshness. A tuple, for it is made for every hit."""
 
 
 class Hits:
@@ -79,7 +79,7 @@ class Hits:
         entry = self._memory.get(key)
         if type(entry) is not Entry:  # faster than isinstance, for what is nearly always so
             entry = self._variant(entry, key, cookie, accept, others)
-        if entry is None or entry.hits < READ_AGAIN or entry.holes:
+        if entry is None or entry.hits < READ_AGAIN:
             return None
         if cookie and self._cookies:
             jar = self._cookies.sort(cookie)
@@ -89,10 +89,16 @@ class Hits:
         age = now - entry.born
         if not 0.0 <= age < freshness.lifetime or freshness.validate or self._clock.check(entry, now):
             return None
+        if entry.holes:
+            page = self._filled(entry, now)
+            if page is None:
+                return None
+        else:
+            page = entry
         self._memory.touch(key, entry)
         self.account(entry, now)
-        known = entry.representations.get(accept) if entry.encoded else entry
-        shown = known or self._represented(key, entry, accept)
+        known = page.representations.get(accept) if page.encoded else page
+        shown = known or self._represented(key, entry, page, accept)
         return entry, shown, age // 1, (freshness.lifetime - age) // 1
 
     def account(self, entry: Entry, now: float) -> None:
@@ -103,7 +109,9 @@ class Hits:
 
     def selected(self, hit: Hit, method: str, key: Key, accept: bytes | None, others: Collection[Field]) -> Answer:
         """The answer made of a page that was found for a request that may not want the whole of it: HEAD, conditions, ranges."""
-        answer = select(hit[0], _request(method, key, None, accept, others), self._now(), self._wall())
+        entry = hit[0]
+        page = entry.filled.page if entry.filled else entry
+        answer = select(page, _request(method, key, None, accept, others), self._now(), self._wall())
         return Answer(answer.status, append(answer.fields, HIT_MEMORY % hit[3]), answer.body)
 
     def spell(self, key: Key, hit: Hit, texts: Texts) -> Texts:
@@ -112,8 +120,15 @@ class Hits:
         self._memory.reweigh(key, hit[0])
         return texts
 
-    def _represented(self, key: Key, entry: Entry, accept: bytes | None) -> Representation | Entry:
-        shown = represent(entry, accept)
+    def _filled(self, entry: Entry, now: float) -> Entry | None:
+        """The page as it was filled last, while its parts last and once it has the codings that the general way makes."""
+        filled = entry.filled
+        if filled is None or filled.page.hits < READ_AGAIN or not filled.lasts(self._clock.check, now):
+            return None
+        return filled.page
+
+    def _represented(self, key: Key, entry: Entry, page: Entry, accept: bytes | None) -> Representation | Entry:
+        shown = represent(page, accept)
         self._memory.reweigh(key, entry)
         return shown
 

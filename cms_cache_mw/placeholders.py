@@ -121,13 +121,8 @@ class Placeholders:
     def _whole(self, entry: Entry, now: float) -> Entry | None:
         """The page as it was filled last, or anew where a part is another one; nothing where a part is missing."""
         filled = entry.filled
-        if filled is not None:
-            check = self._clock.check
-            for memory, key, part in filled.uses:
-                if memory.get(key) is not part or check(part, now) is not None or part.remaining(now) <= 0:
-                    break
-            else:
-                return filled.page
+        if filled is not None and filled.lasts(self._clock.check, now):
+            return filled.page
         uses: list[tuple[Order, Entry]] = []
         body = self._body(entry, now, self._valid, uses)
         if body is None:

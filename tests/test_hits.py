@@ -15,6 +15,7 @@ from cms_cache_mw import environ as environs
 from cms_cache_mw import scope as scopes
 from cms_cache_mw.core.answer import Answer
 from cms_cache_mw.core.entry import Entry, Freshness
+from cms_cache_mw.core.holes import Filled, joined, page
 from cms_cache_mw.engine import Stale
 from cms_cache_mw.environ import headers_of, status_of
 from cms_cache_mw.gate import Gate
@@ -74,6 +75,8 @@ HOSTS: tuple[list[str], ...] = (
     ["Host: a b"],
 )
 METHODS = (*("GET",) * 8, "HEAD", "HEAD", "POST", "PURGE")
+PURGED = {"other": 9, "part": 8}
+"""Tags that are purged, if not the page's own."""
 TARGETS = (
     *("/page",) * 10,
     "/page?a=1",
@@ -125,7 +128,7 @@ def entries(draw: st.DrawFn) -> Entry:
         validate=draw(st.sampled_from((False, False, False, True))),
     )
     encoded = draw(st.sampled_from(({}, {b"gzip": b"g" * 40}, {b"gzip": b"g" * 40, b"br": b"b" * 30})))
-    entry = Entry(draw(st.sampled_from((200, 200, 200, 404, 301))), tuple(head), BODY, freshness, 0.0, 0, 0, (7, 8))
+    entry = Entry(draw(st.sampled_from((200, 200, 200, 404, 301))), tuple(head), BODY, freshness, 0.0, 0, 0, (7,))
     entry.encoded = dict(encoded)
     return entry
 
@@ -156,12 +159,29 @@ def environ_of(scope: Scope) -> dict[str, Any]:
     return made
 
 
+def fill(app: CacheMiddleware, entry: Entry, now: float, *, held: bool = True, lifetime: float = 60) -> None:
+    """Give a page a hole, and what it was filled to with a part in memory; with one that was replaced since, unless it is `held`."""
+    memory, name = app.cache.parts.memories["blocks"], (b"part",)
+    token = app.cache.worker.clock.token
+    parts = [Entry(200, (), b"<b>part</b>", Freshness(lifetime), now - 1.0, *token, (8,)) for _ in range(2)]
+    for part in parts[: 1 if held else 2]:
+        memory.put(name, part)
+    entry.holes = ((3, "block:part"),)
+    whole = page(entry, joined(entry.body, entry.holes, (parts[0].body,)))
+    whole.hits = READ_AGAIN
+    whole.encoded = dict(entry.encoded)
+    entry.encoded = {}
+    entry.filled = Filled(((memory, name, parts[0]),), whole)
+
+
 def hold(app: CacheMiddleware, entry: Entry, names: tuple[bytes, ...], now: float, age: float) -> None:
     """Have an entry in memory under all keys it may be asked by, at a certain age."""
     cache = app.cache
     cache.parts.memories["rendered"].clear()
     entry.epoch, entry.base = cache.worker.clock.token
     entry.born, entry.hits = now - age, 2 * READ_AGAIN
+    if entry.filled:
+        entry.filled.page.born = entry.born
     entry.variant = tuple((name, {b"accept-language": b"en", b"x-fancy": b"1"}[name]) for name in names)
     for key in ((b"https", b"example.org", b"/page", b""), (b"https", b"example.org", b"/page", b"a=1")):
         for mark in ((), (b"decoded",)):
@@ -175,7 +195,8 @@ def hold(app: CacheMiddleware, entry: Entry, names: tuple[bytes, ...], now: floa
     age=st.sampled_from((0.0, 0.25, 1.0, 4.75, 5.0, 60.0, 60.25, 75.0, 100.0, -1.0)),
     asked=st.tuples(st.sampled_from(METHODS), st.sampled_from(TARGETS), st.sampled_from(HOSTS)),
     lines=st.lists(st.sampled_from(LINES), max_size=4),
-    purged=st.sampled_from((None, None, None, "hard", "soft", "other")),
+    purged=st.sampled_from((None, None, None, "hard", "soft", "other", "part")),
+    filled=st.sampled_from((None, None, "held", "replaced", "stale", "unread")),
 )
 def test_the_short_way_is_the_general_way(  # noqa: PLR0917 - each is drawn
     site: tuple[CacheMiddleware, Clock],
@@ -185,12 +206,17 @@ def test_the_short_way_is_the_general_way(  # noqa: PLR0917 - each is drawn
     asked: tuple[str, str, list[str]],
     lines: list[str],
     purged: str | None,
+    filled: str | None,
 ) -> None:
     """Whatever the short way answers the general way would have answered, byte by byte, under ASGI and under WSGI."""
     app, clock = site
+    if filled:
+        fill(app, entry, clock.now(), held=filled != "replaced", lifetime=0.5 if filled == "stale" else 60)
+    if filled == "unread" and entry.filled:
+        entry.filled.page.hits = 0
     hold(app, entry, names, clock.now(), age)
     if purged:
-        app.cache.worker.purge([9 if purged == "other" else 7], kind="soft" if purged == "soft" else "hard")
+        app.cache.worker.purge([PURGED.get(purged, 7)], kind="soft" if purged == "soft" else "hard")
     method, target, hosts = asked
     path, _, query = target.partition("?")
     scope: Scope = {
@@ -222,14 +248,17 @@ def test_the_short_way_is_the_general_way(  # noqa: PLR0917 - each is drawn
     ids=["plain", "analytics", "csrftoken", "HEAD", "condition", "range"],
 )
 @pytest.mark.parametrize("names", [(), (b"accept-language",)], ids=["one", "variants"])
+@pytest.mark.parametrize("filled", [False, True], ids=["whole", "filled"])
 def test_what_is_usual_goes_the_short_way(
-    site: tuple[CacheMiddleware, Clock], method: str, lines: list[str], names: tuple[bytes, ...]
+    site: tuple[CacheMiddleware, Clock], method: str, lines: list[str], names: tuple[bytes, ...], *, filled: bool
 ) -> None:
     """Browsers' requests for a page that was read before are answered the short way, those for variants once it knows of them."""
     app, clock = site
     if app.cache.config.profile == "rfc":
         lines = [line for line in lines if "csrftoken" not in line]
-    entry = Entry(200, tuple(fields("Content-Type: text/html", 'ETag: "tag"')), BODY, Freshness(60), 0.0, 0, 0, (7, 8))
+    entry = Entry(200, tuple(fields("Content-Type: text/html", 'ETag: "tag"')), BODY, Freshness(60), 0.0, 0, 0, (7,))
+    if filled:
+        fill(app, entry, clock.now())
     hold(app, entry, names, clock.now(), 1.0)
     sent = fields("Host: example.org", "Accept-Language: en", "User-Agent: somebody", *lines)
     scope: Scope = {
@@ -303,6 +332,24 @@ def test_what_hits_need_is_charged(site: tuple[CacheMiddleware, Clock]) -> None:
     assert sizes[2] >= sizes[1] + 1_000
     assert sizes[3] == sizes[2]
     assert sizes[3] == sum(one.size for _, one in memory.entries())
+
+
+def test_what_filled_pages_need_is_charged(site: tuple[CacheMiddleware, Clock]) -> None:
+    """What a page with holes is sent as counts against the limit too."""
+    app, clock = site
+    memory = app.cache.parts.memories["rendered"]
+    entry = Entry(200, tuple(fields("X-Long: " + "x" * 1_000)), BODY, Freshness(60), 0.0, 0, 0, ())
+    fill(app, entry, clock.now())
+    hold(app, entry, (), clock.now(), 1.0)
+    memory.clear()
+    memory.put((b"https", b"example.org", b"/page", b"", b"decoded"), entry)
+    before = memory.bytes
+    environ = environ_of({
+        "method": "GET", "scheme": "https", "path": "/page", "raw_path": b"/page", "query_string": b"",
+        "headers": fields("Host: example.org"),
+    })  # fmt: skip
+    assert environs.hit_of(environ, app.cache.engine)
+    assert memory.bytes >= before + 1_000
 
 
 def test_requests_that_the_cache_is_off_for(site: tuple[CacheMiddleware, Clock]) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from cms_cache_mw import Cache, CacheMiddleware, Config, WSGICacheMiddleware, depends_on, fragment
 from cms_cache_mw.marks import Marks
+from cms_cache_mw.scope import hit_of
 from tests.support.asgi import HTML, Visitor, caching, fields
 from tests.support.pages import Site, stored, visited
 
@@ -438,6 +439,27 @@ async def test_parts_that_cannot_be_shared_make_the_page_unstorable() -> None:
     async with Stage(page=page_with("block:fickle", before="")).visited() as (_, visitor, _):
         assert (await visitor.get("/page")).body == b"[0]end"
         assert (await visitor.get("/page")).body == b"[1]end"
+
+
+async def test_a_page_with_holes_goes_the_short_way_of_a_hit() -> None:
+    """Once its codings are made a filled page is answered as any other, until one of its parts is another one."""
+    header, stage = Header(), Stage(page=page_with("block:header"))
+    async with stage.visited() as (app, visitor, _):
+        for _ in range(4):
+            await visitor.get("/page")
+            await asyncio.gather(*app.cache.runtime._tasks)
+        ((key, _),) = app.cache.parts.memories["rendered"].entries()
+        asked: Scope = {
+            "type": "http", "method": "GET", "scheme": key[0].decode(), "path": "/page", "raw_path": b"/page",
+            "query_string": b"", "headers": [(b"host", key[1])],
+        }  # fmt: skip
+        hit = hit_of(asked, app.cache.engine)
+        assert hit
+        assert hit[1]["body"] == body_of("one")
+        header.says = "two"
+        assert (await app.cache.block_changed("header")).done
+        assert hit_of(asked, app.cache.engine) is None
+        assert (await visitor.get("/page")).body == body_of("two")
 
 
 async def test_two_workers_fill_one_page_from_redis(redis_url: str, namespace: str) -> None:

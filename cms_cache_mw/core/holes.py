@@ -9,7 +9,7 @@ from cms_cache_mw.core.coding import own_tag
 from cms_cache_mw.core.message import without
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from cms_cache_mw.core.entry import Entry, Holes, Key
 
@@ -33,6 +33,13 @@ class Filled:
 
     uses: tuple[tuple[Held, Key, Entry], ...]
     page: Entry
+
+    def lasts(self, check: Callable[[Entry, float], object], now: float) -> bool:
+        """Whether all its parts are still held, fresh, and valid by the purge clock's `check`."""
+        for memory, key, part in self.uses:
+            if memory.get(key) is not part or check(part, now) is not None or part.remaining(now) <= 0:
+                return False
+        return True
 
 
 def page(entry: Entry, body: bytes) -> Entry:

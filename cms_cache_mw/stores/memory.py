@@ -54,16 +54,21 @@ def weigh(key: Key, entry: Entry) -> int:
     size += INTEGER * len(entry.prints) + sum(57 + len(tag) for tag in entry.tags)
     size += sum(PAIR + len(name) + len(value or b"") for name, value in entry.variant)
     size += sum(PAIR + len(body) for body in entry.encoded.values())
-    for shown in tuple(entry.representations.values()):
-        size += REPRESENTATION + sum(8 + TEXTS + len(name) + len(value) for name, value in shown.texts)
-    size += sum(8 + TEXTS + len(name) + len(value) for name, value in entry.texts)
+    size += _shown(entry)
     if entry.filled:
-        size += (
-            BOOKKEEPING + len(entry.filled.page.body) + sum(PAIR + len(b) for b in entry.filled.page.encoded.values())
-        )
+        page = entry.filled.page
+        size += BOOKKEEPING + len(page.body) + sum(PAIR + len(body) for body in page.encoded.values()) + _shown(page)
     if isinstance(entry.value, str):
         size += getsizeof(entry.value)
     return size + len(entry.url) + len(entry.site) + 2 * 57
+
+
+def _shown(entry: Entry) -> int:
+    """The bytes of what an entry is sent as, but for its bodies."""
+    size = sum(8 + TEXTS + len(name) + len(value) for name, value in entry.texts)
+    for shown in tuple(entry.representations.values()):
+        size += REPRESENTATION + sum(8 + TEXTS + len(name) + len(value) for name, value in shown.texts)
+    return size
 
 
 class Budget:
