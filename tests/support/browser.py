@@ -172,7 +172,9 @@ class Browser:
 
     def show(self, *, width: int, height: int, scheme: Literal["light", "dark"] = "light", phone: bool = False) -> None:
         """Be a screen of this size and scheme."""
-        self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=2, mobile=phone)
+        self._call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1.5, mobile=phone
+        )
         self._call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def picture(self) -> bytes:
