@@ -44,13 +44,15 @@ check: $(VENV)/.dev ## format, lint, types, architecture
 mutate: $(VENV)/.dev ## break core/ in one place at a time and see whether its tests notice (hours; ARGS="vary", ARGS="--every 20" for less)
 	@$(BIN)/python -m tests.core.mutate $(ARGS)
 
-fmt: $(VENV)/.dev ## put the code into form
+fmt: $(VENV)/.dev ## put the code into form, and the pages that repeat it
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+	@$(BIN)/python .ci/reference.py
 
 wheel: $(VENV)/.dev ## build the wheel and try it alone in a new environment
 	@$(BIN)/python .ci/check_wheel.py
 
 docs: $(VENV)/.docs ## the documentation, in site/
+	@CHECK=1 $(BIN)/python .ci/reference.py
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --config-file .mkdocs.yml --strict --quiet --clean
 	@echo "open site/index.html"
 

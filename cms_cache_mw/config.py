@@ -9,7 +9,7 @@ from ipaddress import ip_network
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final, Literal, get_type_hints
 
-from cms_cache_mw.core import cookies, keys
+from cms_cache_mw.core import cookies, keys, tags
 from cms_cache_mw.core.rules import CMS, RFC, Rules
 from cms_cache_mw.options import ConfigError, between, known, parsed, typed
 from cms_cache_mw.preview import Guard
@@ -65,7 +65,7 @@ class Config:
     """Statuses that the `cms` profile stores."""
     stale_if_error: float = 3600.0
     """How long past its freshness a page may stand in for a failing application."""
-    tag_headers: tuple[str, ...] = ("cache-tag", "surrogate-key", "xkey")
+    tag_headers: tuple[str, ...] = tuple(map(bytes.decode, tags.HEADERS))
     ignored_cookies: tuple[str, ...] = cookies.IGNORED
     """Names, or prefixes that end in `*`, of cookies that no page is rendered from."""
     keyed_cookies: tuple[str, ...] = ()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from cms_cache_mw.core.tags import HEADERS
+
 CREDENTIALS: Final = frozenset({b"authorization", b"proxy-authorization", b"x-api-key"})
 """Request fields that say who is asking."""
 IDENTITIES: Final = frozenset(
@@ -118,7 +120,7 @@ class Rules:
     max_variants: int = 32
     purge_interval: float = 0.2
     """Seconds between the purge records of visitors' unsafe requests, at least, per worker."""
-    tag_headers: frozenset[bytes] = frozenset({b"cache-tag", b"surrogate-key", b"xkey"})
+    tag_headers: frozenset[bytes] = frozenset(HEADERS)
 
 
 CMS = Rules()

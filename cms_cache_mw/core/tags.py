@@ -31,8 +31,8 @@ _PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 _READABLE = re.compile(r"[!-~]{1,256}\Z")
 _BLANKS = re.compile(rb"[ \t]")
 _EITHER = re.compile(rb"[, \t]")
-_SEPARATORS: Final = {b"cache-tag": re.compile(rb","), b"surrogate-key": _BLANKS, b"xkey": _BLANKS}
-"""What stands between the tags of each header; in one of a deployment's own, commas and blanks alike."""
+HEADERS: Final = {b"cache-tag": re.compile(rb","), b"surrogate-key": _BLANKS, b"xkey": _BLANKS}
+"""The headers that name tags, each with what stands between them; in one of a deployment's own, commas and blanks alike."""
 
 
 class TagError(ValueError):
@@ -142,7 +142,7 @@ def read_tags(fields: Fields, names: Collection[bytes]) -> tuple[str, ...]:
     for name, value in fields:
         if name not in names:
             continue
-        for part in _SEPARATORS.get(name, _EITHER).split(value):
+        for part in HEADERS.get(name, _EITHER).split(value):
             if tag := part.strip(b" \t"):
                 found[read_tag(tag.decode("latin-1"))] = None
     if len(found) > MAX_TAGS:
