@@ -47,14 +47,18 @@ class Use:
                 if (more := entry.hits - entry.counted) > 0:
                     used[entry.site or PARTS].append((more, namespace, key, entry))
         for site, uses in nlargest(MOST_SITES, used.items(), key=lambda of: len(of[1])):
-            self._tell(site, nlargest(BATCH, uses, key=itemgetter(0)) if len(uses) > BATCH else uses)
+            # A Redis that does not answer would be waited for once for each site.
+            if not self._tell(site, nlargest(BATCH, uses, key=itemgetter(0)) if len(uses) > BATCH else uses):
+                return
 
-    def _tell(self, site: str, uses: list[_Used]) -> None:
+    def _tell(self, site: str, uses: list[_Used]) -> bool:
         names: dict[bytes, int] = {}
         for more, namespace, key, entry in uses:
             name = part_name(namespace, key, entry.url) if site == PARTS else named((key, entry.variant))
             if name:
                 names[name] = more
-        if drive(self._popularity.feed(site, names)):
-            for more, _, _, entry in uses:
-                entry.counted += more
+        if names and not drive(self._popularity.feed(site, names)):
+            return False
+        for more, _, _, entry in uses:
+            entry.counted += more
+        return True

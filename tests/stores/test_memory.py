@@ -194,17 +194,17 @@ def test_at_most_so_many() -> None:
 
 def test_what_others_use_is_taken_off() -> None:
     """Bytes of the limit that are reserved for something else make less room for entries, at the next put."""
-    used = 0
-    store = Memory(LRU(), budget := Budget(12_000, lambda: used), max_items=100, now=lambda: 0.0)
+    used, size = 0, weigh((b"0",), entry())
+    store = Memory(LRU(), budget := Budget(5 * size, lambda: used), max_items=100, now=lambda: 0.0)
     for number in range(5):
-        store.put((b"%d" % number,), entry(500))
+        store.put((b"%d" % number,), entry())
     assert store.items == 5
-    used = 9_500
-    store.put((b"new",), entry(500))
-    assert held(store) == {(b"new",)}
-    assert budget.used == store.bytes <= 2_500
-    used = 12_000
-    store.put((b"newer",), entry(500))
+    used = 4 * size
+    store.put((b"n",), entry())
+    assert held(store) == {(b"n",)}
+    assert budget.used == store.bytes == size
+    used = 5 * size
+    store.put((b"m",), entry())
     assert store.items == store.bytes == 0
 
 
@@ -373,11 +373,14 @@ def test_same_entry_again() -> None:
 @pytest.mark.parametrize(("tags", "body"), [(0, 400), (5, 400), (5, 8_000), (100, 8_000)])
 @pytest.mark.parametrize("policy", POLICIES)
 def test_weight_is_what_it_takes(policy: str, tags: int, body: int) -> None:
-    """The charge for a page is what the interpreter allocates for it: no less, and hardly more."""
+    """The charge for a page is what the interpreter allocates for it: no less, and hardly more.
+
+    Half a percent is allowed for: what libraries keep for themselves meanwhile is measured with it, and differs by version.
+    """
     program = [sys.executable, "-m", "tests.support.weighing", policy, str(tags), str(body)]
     said = subprocess.run(program, check=True, capture_output=True, text=True, timeout=60, cwd=ROOT).stdout
     charged, taken = json.loads(said)
-    assert taken <= charged <= 1.25 * taken
+    assert 0.995 * taken <= charged <= 1.25 * taken
 
 
 KEYS = st.sampled_from(
