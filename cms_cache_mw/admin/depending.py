@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -16,8 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cms_cache_mw.admin.endpoint import Call
+    from cms_cache_mw.cache import Cache
     from cms_cache_mw.core.entry import Entry
     from cms_cache_mw.index import Facts
+
+
+QUESTIONS: Final = 16
+"""Answers about entries that are remembered for others who ask the same."""
+
+_answered: Final[WeakKeyDictionary[Cache, dict[EntriesAsked, tuple[float, Listed]]]] = WeakKeyDictionary()
 
 
 class TagAsked(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -35,6 +43,8 @@ class EntriesAsked(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     tag: str = ""
     language: str = ""
     limit: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 50
+    max_age: Annotated[float, msgspec.Meta(ge=0, le=60)] = 0.0
+    """Seconds that the answer may be old: looking costs milliseconds, and many dashboards ask the same."""
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -69,6 +79,18 @@ async def dependents(call: Call, asked: TagAsked) -> Listed:
 
 async def entries(call: Call, asked: EntriesAsked) -> Listed:
     """What is stored, hottest first, each entry with the tags that it depends on."""
+    known, now = _answered.setdefault(call.cache, {}), call.cache.engine.now()
+    question = msgspec.structs.replace(asked, max_age=0.0)
+    at, listed = known.get(question, (now - asked.max_age, None))
+    if listed is None or now - at >= asked.max_age:
+        listed = await _found(call, asked)
+        if len(known) >= QUESTIONS:
+            known.clear()
+        known[question] = now, listed
+    return listed
+
+
+async def _found(call: Call, asked: EntriesAsked) -> Listed:
     prints = frozenset({tag_print(asked.tag)} if asked.tag else ())
     prints |= frozenset({tag_print(f"lang:{asked.language}")} if asked.language else ())
 

@@ -13,6 +13,7 @@ from cms_cache_mw.index import Index
 from tests.support.asgi import HTML, Page, Pages, Reply, Visitor, caching
 
 if TYPE_CHECKING:
+    from tests.support.clock import Clock
     from tests.support.server import Server
 
 TOKEN = "a-token-for-the-tests"
@@ -89,6 +90,21 @@ async def test_entries() -> None:
         (one,) = (await asked(visitor, "/entries?prefix=/de/b"))["shown"]
         assert set(one["tags"]) == {"menu:1", "page:/de/b", "lang:de", "block:7"}
         assert len((await asked(visitor, "/entries?limit=2"))["shown"]) == 2
+
+
+async def test_entries_that_may_be_a_moment_old(clock: Clock) -> None:
+    """Whoever accepts an answer of some seconds ago gets it; nobody else does."""
+    async with caching(tagged(), clock, admin_token=TOKEN) as site:
+        visitor = Visitor(site)
+        await visitor.get("/de/a")
+        assert (await asked(visitor, "/entries?max_age=5"))["entries"] == 1
+        await visitor.get("/de/b")
+        assert (await asked(visitor, "/entries?max_age=5"))["entries"] == 1
+        assert (await asked(visitor, "/entries?max_age=5&prefix=/de"))["entries"] == 2
+        clock.advance(4.9)
+        assert (await asked(visitor, "/entries?max_age=5"))["entries"] == 1
+        assert (await asked(visitor, "/entries"))["entries"] == 2
+        assert (await asked(visitor, "/entries?max_age=5"))["entries"] == 2
 
 
 async def test_what_was_purged_is_nobodys_dependent() -> None:

@@ -272,7 +272,7 @@
           if (!stop.signal.aborted && !(fault instanceof TypeError)) put("purges", element("p", fault.message, "fault"));
         }
       }
-      await new Promise((go) => setTimeout(go, 5000));
+      await new Promise((go) => setTimeout(go, 10000));
     }
   }
 
@@ -292,7 +292,7 @@
   }
 
   async function entries() {
-    const { said } = await told("/entries?limit=300");
+    const { said } = await told("/entries?limit=300&max_age=9");
     const pages = said.shown;
     put("pages", table([
       ["Page", (one) => `${one.site}${one.url}`],
