@@ -7,8 +7,7 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from cms_cache_mw.admin.api import Admin
-from cms_cache_mw.admin.live import Live
+from cms_cache_mw.admin.door import opened
 from cms_cache_mw.audit import Sampled
 from cms_cache_mw.cache import Cache
 from cms_cache_mw.collecting import current
@@ -37,7 +36,7 @@ class CacheMiddleware:
     def __init__(self, app: ASGIApp, config: Config | None = None) -> None:
         self.app = app
         self.cache = Cache(config)
-        self._admin = Admin(self.cache)
+        self._admin = opened(self.cache)
         self._inside = AsgiInside(
             lambda recorder, scope, send: self._render(recorder, scope, _Nobody(), send), lambda: self.cache.runtime
         )
@@ -54,10 +53,10 @@ class CacheMiddleware:
             await send(start)
             return await send(body)
         request = request_of(scope)
-        if self._admin.wants(request):
+        if self._admin and self._admin.wants(request):
             self._inside.seen(scope)
             answer = await self._admin.answer(request, await body_of(receive, self._admin.max_body_bytes))
-            return await (send_live(answer, receive, send) if isinstance(answer, Live) else send_answer(answer, send))
+            return await (send_answer(answer, send) if isinstance(answer, Answer) else send_live(answer, receive, send))
         if render:
             return await self._part(render, scope, receive, send)
         self.cache.start()

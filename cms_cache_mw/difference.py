@@ -6,7 +6,6 @@ Texts are compared in words (runs without blanks, quotes and angle brackets), so
 from __future__ import annotations
 
 import re
-from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -78,6 +77,8 @@ class Comparison:
         ours, theirs = mine[first : len(mine) - last], others[first : len(others) - last]
         if len(ours) > MOST_WORDS or len(theirs) > MOST_WORDS:
             return [Change(first, len(mine) - last, first, len(others) - last)], others
+        from difflib import SequenceMatcher  # noqa: PLC0415 - few texts are ever compared
+
         codes = SequenceMatcher(None, ours, theirs).get_opcodes() if ours or theirs else []
         return [
             Change(first + start, first + end, first + other_start, first + other_end)

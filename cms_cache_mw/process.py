@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 import weakref
-from multiprocessing import parent_process
-from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,7 +29,10 @@ def at_end(method: Callable[[], None]) -> None:
 
     That is what children of multiprocessing do, and granian's workers are such.
     """
-    if parent_process():
+    child = sys.modules.get("multiprocessing.process")  # in its children it is imported
+    if child and child.parent_process():
+        from multiprocessing.util import Finalize  # noqa: PLC0415
+
         Finalize(None, _call, (weakref.WeakMethod(method),), exitpriority=1)
 
 

@@ -13,7 +13,6 @@ import logging
 import os
 import secrets
 import stat
-import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -33,8 +32,10 @@ EVERY: Final = 1.0
 
 def usual_directory(namespace: str) -> Path:
     """Where the workers of this user, started in this directory for this namespace, meet."""
+    from tempfile import gettempdir  # noqa: PLC0415 - with all that packs and copies files
+
     family = f"{os.getuid()}\0{Path.cwd()}\0{namespace}".encode()
-    return Path(tempfile.gettempdir()) / f"cms-cache-metrics-{hashlib.blake2s(family, digest_size=8).hexdigest()}"
+    return Path(gettempdir()) / f"cms-cache-metrics-{hashlib.blake2s(family, digest_size=8).hexdigest()}"
 
 
 class Published:

@@ -9,7 +9,6 @@ import fcntl
 import hashlib
 import logging
 import os
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -20,8 +19,10 @@ _held: dict[Path, int] = {}
 
 def notice(namespace: str) -> bool:
     """Whether a sibling process runs the same cache; says so once in the log."""
+    from tempfile import gettempdir  # noqa: PLC0415 - with all that packs and copies files
+
     family = f"{os.getuid()}\0{os.getppid()}\0{Path.cwd()}\0{namespace}".encode()
-    path = Path(tempfile.gettempdir()) / f"cms-cache-{hashlib.blake2s(family, digest_size=8).hexdigest()}.lock"
+    path = Path(gettempdir()) / f"cms-cache-{hashlib.blake2s(family, digest_size=8).hexdigest()}.lock"
     if path in _held:
         return False
     try:

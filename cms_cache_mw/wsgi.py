@@ -14,8 +14,7 @@ from itertools import chain
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
-from cms_cache_mw.admin.api import Admin
-from cms_cache_mw.admin.live import Live
+from cms_cache_mw.admin.door import opened
 from cms_cache_mw.audit import Sampled
 from cms_cache_mw.cache import Cache
 from cms_cache_mw.closing import Then
@@ -66,7 +65,7 @@ class WSGICacheMiddleware:
             raise ConfigError(why)
         self.app = app
         self.cache = Cache(config)
-        self._admin = Admin(self.cache)
+        self._admin = opened(self.cache)
         self._warned = False
         self._inside = WsgiInside(self._rendered, self.cache.config.background_renders)
         self.cache.application = self._inside
@@ -80,11 +79,11 @@ class WSGICacheMiddleware:
             start_response(status, headers)
             return body
         request = request_of(environ)
-        if self._admin.wants(request):
+        if self._admin and self._admin.wants(request):
             self._inside.seen(environ)
             sent = input_of(environ, self._admin.max_body_bytes)
             answer = drive(self._admin.answer(request, sent))
-            return _answered(answer.begun if isinstance(answer, Live) else answer, start_response)
+            return _answered(answer if isinstance(answer, Answer) else answer.begun, start_response)
         if render:
             return self._part(render, environ, start_response)
         step = self._step(request)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from email.utils import formatdate
 from typing import Final
 
 _MONTHS: Final = (b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec")
@@ -54,4 +53,6 @@ def _century(year: int, wall: float) -> int:
 
 def format_date(wall: float) -> bytes:
     """The time as an IMF-fixdate, fractions of a second dropped."""
+    from email.utils import formatdate  # noqa: PLC0415 - with all that reads mail
+
     return formatdate(int(wall), usegmt=True).encode("ascii")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
+from typing import Final
 
 from cms_cache_mw.purge.ledger import LINES
+
+_SCRIPTS: Final = Path(__file__).with_name("scripts")
 
 
 def clock_keys(namespace: str) -> list[str]:
@@ -23,15 +26,14 @@ def ledger_key(namespace: str) -> str:
 @cache
 def alone(name: str) -> str:
     """A script that has nothing to do with the clock."""
-    return (files("cms_cache_mw.purge") / "scripts" / f"{name}.lua").read_text()
+    return (_SCRIPTS / f"{name}.lua").read_text()
 
 
 @cache
 def script(name: str) -> str:
     """A script of the purge clock with what all of them share."""
-    folder = files("cms_cache_mw.purge") / "scripts"
-    flags, own = (folder / f"{name}.lua").read_text().split("\n", 1)
-    return f"{flags}\n{(folder / 'common.lua').read_text()}{own}"
+    flags, own = (_SCRIPTS / f"{name}.lua").read_text().split("\n", 1)
+    return f"{flags}\n{(_SCRIPTS / 'common.lua').read_text()}{own}"
 
 
 def check_call(

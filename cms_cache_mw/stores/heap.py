@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 
 def _trimmer() -> Callable[[int], object]:
+    import ctypes  # noqa: PLC0415 - not before there is much to give back
+
     try:
         found: Callable[[int], object] = ctypes.CDLL(None).malloc_trim
     except (AttributeError, OSError, TypeError):
@@ -18,9 +20,9 @@ def _trimmer() -> Callable[[int], object]:
     return found
 
 
-_trim = _trimmer()
+_known = cache(_trimmer)
 
 
 def give_back() -> None:
     """Give whole free pages back to the system; a millisecond for some tens of megabytes, without the interpreter's lock."""
-    _trim(0)
+    _known()(0)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass, field
 from typing import Final
-from xml.parsers import expat
 
 MAX_BYTES: Final = 52_428_800
 """Of one sitemap once it is unpacked; what sitemaps.org allows."""
@@ -66,6 +65,8 @@ def unpacked(body: bytes) -> bytes:
 
 
 def _parse(text: bytes, found: Sitemap) -> None:
+    from xml.parsers import expat  # noqa: PLC0415 - few sites are warmed by their sitemap
+
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
     path: list[str] = []

@@ -194,6 +194,7 @@ async def test_listeners_share_a_line(clock: Clock) -> None:
         lines = []
         for seconds in (0.0, 0.0, 1.0):
             clock.advance(seconds)
+            assert site._admin
             live = await site._admin.answer(*_asked_for_events())
             assert isinstance(live, Live)
             lines.append(json.loads(b"".join(live.begun.body)))
