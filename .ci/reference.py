@@ -33,7 +33,8 @@ ENDPOINT_PAGE = """# Endpoints
 
 They are below [`admin_path`](../configuration.md#admin) (`/_cache`) and exist where a token is configured. Each call but the first has
 `Authorization: Bearer TOKEN`, with a token that has the scope; what is asked stands in the query, or with POST in a JSON body, and an
-unknown field is an error. The machine-readable form, with the types of all answers, is `GET /_cache/openapi.json`.
+unknown field is an error. The machine-readable form, with the types of all answers, is `GET /_cache/openapi.json`; [Admin endpoints](../admin.md) tells
+of tokens, of a port of their own, and of how exact the numbers are.
 
 """
 PURGE = """
