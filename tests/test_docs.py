@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-PROJECTS = [DOCS / "django.md", DOCS / "wagtail.md"]
+PROJECTS = [DOCS / "django.md", DOCS / "wagtail.md", DOCS / "guides" / "django-cms.md"]
 """Pages whose code is in files of a project."""
 SERVER = re.compile(r"redis://(?:localhost|cache|127\.0\.0\.1):6379/0")
 
