@@ -16,7 +16,7 @@ from cms_cache_mw.flags import Flags
 from cms_cache_mw.stores.guard import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from cms_cache_mw.core.entry import Entry
     from cms_cache_mw.index import Index
@@ -67,7 +67,21 @@ class Depot:
             data = await shared.get(f"{self._namespace}:{name}", until - self._now())
         except StoreError:
             return None
-        if data is None:
+        return self._found(name, digest, data)
+
+    async def read_all(self, named: Sequence[tuple[str, bytes]]) -> list[Entry | tuple[bytes, ...] | Reason | None]:
+        """The same for several names at once."""
+        shared = self._shared()
+        if shared is None or not named or not self._flags.shared or not self._worker.clock.holds(self._now()):
+            return [None] * len(named)
+        try:
+            values = await shared.together([("GET", f"{self._namespace}:{name}") for name, _ in named])
+        except StoreError:
+            return [None] * len(named)
+        return [self._found(*known, value) for known, value in zip(named, values, strict=True)]
+
+    def _found(self, name: str, digest: bytes, data: object) -> Entry | tuple[bytes, ...] | Reason | None:
+        if not isinstance(data, bytes):
             return None
         found = decode(data, digest, now=self._now(), wall=self._wall(), secret=self._secret)
         if found is None:

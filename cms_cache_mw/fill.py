@@ -16,7 +16,7 @@ from cms_cache_mw.stores.guard import StoreError
 from cms_cache_mw.stores.shared import TIMEOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from cms_cache_mw.runtime import Runtime
     from cms_cache_mw.stores.shared import Shared
@@ -68,6 +68,24 @@ class FillLocks:
             return ""
         self._held[name] = (owner, self._now())
         return name
+
+    async def take_all(self, digests: Sequence[bytes]) -> list[str | None]:
+        """The same for several at once."""
+        shared = self._shared()
+        if shared is None or not digests or shared.closed or not self._flags.fill_locks:
+            return [""] * len(digests)
+        wanted = [(f"{self._namespace}:fill:{digest.hex()}", secrets.token_hex(8)) for digest in digests]
+        lasts = round(self.seconds * 1000)
+        try:
+            answers = await shared.together([("SET", name, owner, "NX", "PX", lasts) for name, owner in wanted])
+        except StoreError:
+            return [""] * len(digests)
+        taken: list[str | None] = []
+        for (name, owner), answer in zip(wanted, answers, strict=True):
+            if answer is not None and not isinstance(answer, Exception):
+                self._held[name] = (owner, self._now())
+            taken.append("" if isinstance(answer, Exception) else name if answer is not None else None)
+        return taken
 
     async def wait(self, look: Callable[[], Awaitable[bool]], digest: bytes) -> str | None:
         """Look for what another worker renders until `look` has found it, which gives `None`, or a lock to render oneself."""

@@ -12,7 +12,7 @@ from cms_cache_mw.depot import USABLE
 from cms_cache_mw.stores.memory import Variants
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from cms_cache_mw.adaptive import Adaptive
     from cms_cache_mw.allowance import Allowance
@@ -114,11 +114,13 @@ class Levels:
             self.superseded.compare(key, entry)
         return True
 
-    async def shared(self, key: Key, variant: Variant, site: str, until: float) -> Entry | None:
-        """The valid entry in Redis at a place, which memory does not get to know of."""
-        digest = key_digest(key, variant)
-        found = await self.depot.read(_name(site, digest), digest, until)
-        return found if isinstance(found, Entry) and await self.depot.checked(found, until) is None else None
+    async def shared(self, digests: Sequence[tuple[str, bytes]], until: float) -> list[Entry | None]:
+        """The valid entries in Redis, by the site and the digest of each, which memory does not get to know of."""
+        found = await self.depot.read_all([(_name(site, digest), digest) for site, digest in digests])
+        return [
+            entry if isinstance(entry, Entry) and await self.depot.checked(entry, until) is None else None
+            for entry in found
+        ]
 
     def adopt(self, key: Key, entry: Entry) -> None:
         """Hold in memory what Redis had."""

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from cms_cache_mw.core.entry import Key
     from cms_cache_mw.fill import FillLocks
@@ -24,13 +24,15 @@ class Origin:
     def __init__(self, slots: Slots, locks: FillLocks, runtime: Runtime, now: Callable[[], float]) -> None:
         self.slots, self._locks, self._runtime, self._now = slots, locks, runtime, now
         self._filling: dict[Key, list[tuple[str, float]]] = {}
+        self._ahead: dict[bytes, str] = {}
+        """Locks that were claimed before there was room for a render: they are whoever's of this process renders first."""
 
     async def lock(self, key: Key, digest: bytes, look: Callable[[], Awaitable[bool]], until: float) -> bool:
         """Become the one worker that renders a page; false where another has brought it, which `look` has then found.
 
         Redis is waited for until the instant `until`, another worker as long as `FillLocks.wait` does.
         """
-        name = await self._locks.take(digest, until - self._now())
+        name = self._ahead.pop(digest, None) or await self._locks.take(digest, until - self._now())
         if name is None:
             name = await self._locks.wait(look, digest)
         if name:
@@ -39,10 +41,21 @@ class Origin:
 
     async def claim(self, key: Key, digest: bytes) -> bool:
         """The same at once: whether no other worker renders the page."""
-        name = await self._locks.take(digest)
+        name = self._ahead.pop(digest, None) or await self._locks.take(digest)
         if name:
             self._filling.setdefault(key, []).append((name, self._now()))
         return name is not None
+
+    async def claim_ahead(self, digests: Sequence[bytes]) -> list[bool]:
+        """The same for several pages that are to be rendered in a moment."""
+        names = await self._locks.take_all(digests)
+        self._ahead.update((digest, name) for digest, name in zip(digests, names, strict=True) if name)
+        return [name is not None for name in names]
+
+    def unclaim(self, digest: bytes) -> None:
+        """Give back what was claimed ahead, if nobody here has begun to render the page."""
+        if name := self._ahead.pop(digest, None):
+            self._locks.release(name)
 
     async def enter(self, key: Key, land: Callable[[Landing], None] | None) -> Callable[[Landing], None]:
         """Wait until the application bears one more render; gives what is to be told once how it ended."""

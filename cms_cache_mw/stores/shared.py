@@ -7,7 +7,8 @@ late, lost, or written twice. There is one store for event loops and one for thr
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from cms_cache_mw.stores.connect import pooled, threaded
 from cms_cache_mw.stores.guard import StoreError
@@ -15,6 +16,8 @@ from cms_cache_mw.stores.reads import MOST, Reads
 from cms_cache_mw.stores.topology import parse_topology
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
     from cms_cache_mw.stores.guard import Breaker
 
 TIMEOUT: Final = 0.1
@@ -23,6 +26,7 @@ CONNECTIONS: Final = 16
 """More would not be faster: one process keeps some five of them busy."""
 
 Word: TypeAlias = str | bytes | int
+T = TypeVar("T")
 
 
 class Shared:
@@ -60,20 +64,36 @@ class Shared:
         """What a server script answers."""
         return await self._ask(within, "EVAL", script, len(keys), *keys, *arguments)
 
+    async def together(self, commands: Sequence[tuple[Word, ...]]) -> list[object]:
+        """The answers of several commands, an exception in place of one that was refused; threads send them together."""
+        return await self._judged(TIMEOUT, partial(self._commands, commands))
+
     async def close(self) -> None:
         """Give back the connections."""
         raise NotImplementedError
+
+    async def _commands(self, commands: Sequence[tuple[Word, ...]]) -> list[object]:
+        answers: list[object] = []
+        for words in commands:
+            try:
+                answers.append(await self._command(TIMEOUT, *words))
+            except self._refusal as error:
+                answers.append(error)
+        return answers
 
     async def _command(self, within: float, *words: Word) -> object:
         raise NotImplementedError
 
     async def _ask(self, within: float, *words: Word) -> object:
+        return await self._judged(within, partial(self._command, within, *words))
+
+    async def _judged(self, within: float, ask: Callable[[], Awaitable[T]]) -> T:
         if self._breaker.open:
             raise StoreError("the breaker is open")
         if within <= 0:
             raise StoreError("no time is left")
         try:
-            answer = await self._command(within, *words)
+            answer = await ask()
         except self._refusal as error:
             # Out of memory, read only, a value of another type: it answers, and the next command may do.
             self._judge(None)
@@ -153,3 +173,10 @@ class ThreadShared(Shared):
     async def _command(self, within: float, *words: Word) -> object:  # noqa: ARG002 - a socket's time-out is set for good
         command: Any = self._client.execute_command
         return command(*words)
+
+    async def _commands(self, commands: Sequence[tuple[Word, ...]]) -> list[object]:
+        pipeline: Any = self._client.pipeline(transaction=False)
+        for words in commands:
+            pipeline.execute_command(*words)
+        answers: list[object] = pipeline.execute(raise_on_error=False)
+        return answers

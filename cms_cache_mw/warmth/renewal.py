@@ -25,7 +25,7 @@ from cms_cache_mw.stores.shared import TIMEOUT
 from cms_cache_mw.warmth.sitemap import MAX_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from cms_cache_mw.core.entry import Entry
     from cms_cache_mw.core.keys import Asked
@@ -39,7 +39,7 @@ AGAIN: Final = 0.25
 """Seconds after which a page is looked at again that somebody else seems to be rendering."""
 TRIES: Final = 40
 LOOKED: Final = 0.1
-"""Seconds for which it is believed that a page is not there."""
+"""Seconds for which it is believed that a page is not there, and for which it stays claimed without a render."""
 
 
 class Application(Protocol):
@@ -91,10 +91,15 @@ class Wish:
     validate: bool = False
     """Whether the application may say that what is stored is still good; not after a purge."""
     looked: float = -inf
-    """When it was looked for in vain."""
+    """When it was looked for in vain, and claimed."""
     tries: int = 0
     not_before: float = 0.0
     told: Callable[[Wish, Outcome], None] | None = field(default=None, repr=False)
+
+    @property
+    def digest(self) -> bytes:
+        """What the place is called in Redis."""
+        return key_digest(*self.place)
 
     def again(self, now: float) -> bool:
         """Whether it is worth another try, a moment later."""
@@ -130,29 +135,49 @@ class Renewal:
         slot = self._engine.levels.memory.get(place[0])
         return slot.entries.get(place[1]) if isinstance(slot, Variants) else slot if not place[1] else None
 
-    def load(self, wish: Wish) -> int:
-        """The bytes that memory has gained by what Redis has of a wish; 0 where there is nothing."""
+    def load(self, wishes: Sequence[Wish]) -> list[int]:
+        """The bytes that memory has gained by what Redis has of each wish; 0 where there is nothing."""
         levels, now = self._engine.levels, self._engine.now()
-        found = drive(levels.shared(*wish.place, wish.site, now + TIMEOUT))
-        if found is None or not _lasts(found, wish, now):
-            return 0
-        levels.adopt(wish.place[0], found)
-        return max(1, found.size)
+        gained: list[int] = []
+        found = drive(levels.shared([(wish.site, wish.digest) for wish in wishes], now + TIMEOUT))
+        for wish, entry in zip(wishes, found, strict=True):
+            lasts = entry is not None and _lasts(entry, wish, now)
+            if entry and lasts:
+                levels.adopt(wish.place[0], entry)
+            gained.append(max(1, entry.size) if entry and lasts else 0)
+        return gained
 
     def begin(self, wish: Wish) -> Outcome:
         """Begin what a wish needs; it is told what came of it, now or later."""
-        outcome = self.look(wish) or self._begun(wish)
+        outcome = self._begun(wish)
         if outcome is not Outcome.UNDER_WAY:
+            self.forgo(wish)
             self._tell(wish, outcome)
         return outcome
 
-    def look(self, wish: Wish) -> Outcome | None:
-        """Whether a wish has come true without a render; before there is room for one, so that no place stands empty meanwhile."""
-        if (now := self._engine.now()) - wish.looked > LOOKED:
-            if self.held(wish) or self.load(wish):
-                return Outcome.HELD
-            wish.looked = now
-        return None
+    def look(self, wishes: Sequence[Wish]) -> Iterator[tuple[Wish, Outcome | None]]:
+        """What came of each wish without a render, which it is told; nothing of those that need one, which are claimed.
+
+        That is done before there is room for renders, for several at once, so that no place stands empty meanwhile.
+        """
+        missing = [wish for wish in wishes if not self.held(wish)]
+        loaded = {id(wish) for wish, size in zip(missing, self.load(missing), strict=True) if size}
+        needed = [wish for wish in missing if id(wish) not in loaded]
+        claims = drive(self._engine.origin.claim_ahead([wish.digest for wish in needed]))
+        others = {id(wish) for wish, claimed in zip(needed, claims, strict=True) if not claimed}
+        rendered = {id(wish) for wish in needed} - others
+        now = self._engine.now()
+        for wish in wishes:
+            outcome = None if id(wish) in rendered else Outcome.LATER if id(wish) in others else Outcome.HELD
+            wish.looked = -inf if outcome else now
+            if outcome:
+                self._tell(wish, outcome)
+            yield wish, outcome
+
+    def forgo(self, wish: Wish) -> None:
+        """Give back what a look has claimed: there is no room, and another worker may have some."""
+        wish.looked = -inf
+        self._engine.origin.unclaim(wish.digest)
 
     def _begun(self, wish: Wish) -> Outcome:
         engine = self._engine
@@ -186,7 +211,7 @@ class Renewal:
             engine.flights.leave(boarding.flight, landing)
             self._ended(wish, landing, engine.now() - began)
 
-        if not drive(engine.origin.claim(asked.key, key_digest(*wish.place))):
+        if not drive(engine.origin.claim(asked.key, wish.digest)):
             left(NOTHING)
             engine.flights.leave(boarding.flight)
             return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from heapq import merge
+from itertools import filterfalse, islice
 from typing import TYPE_CHECKING, Final
 
 from cms_cache_mw.namespaces import NAMES
@@ -31,6 +32,8 @@ SECONDS: Final = 10.0
 """For loading; what is rendered afterwards has no haste."""
 SHARE: Final = 0.75
 """Of the memory limit that may be filled."""
+AT_ONCE: Final = 8
+"""Pages that Redis is asked for together: visitors may have to wait until all of them are read."""
 MOST_PARTS: Final = 1_000
 RENDERED: Final = 1_000
 """Pages in no level that are rendered, at most."""
@@ -87,14 +90,14 @@ class Start:
                 yield entry.size
 
     def _load_pages(self) -> Iterator[int]:
-        for wish in self._wishes(self._sites or drive(self._popularity.sites())):
-            if self._renewal.held(wish):
-                continue
-            if size := self._renewal.load(wish):
-                self.pages += 1
-            elif len(self.missing) < RENDERED and wish.value >= WORTH:
-                self.missing.append(wish)
-            yield size
+        wanted = filterfalse(self._renewal.held, self._wishes(self._sites or drive(self._popularity.sites())))
+        while wishes := list(islice(wanted, AT_ONCE)):
+            for wish, size in zip(wishes, self._renewal.load(wishes), strict=True):
+                if size:
+                    self.pages += 1
+                elif len(self.missing) < RENDERED and wish.value >= WORTH:
+                    self.missing.append(wish)
+                yield size
 
     def _wishes(self, sites: list[str]) -> Iterator[Wish]:
         """The pages of all sites, most used first."""

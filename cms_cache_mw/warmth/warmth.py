@@ -10,11 +10,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from cms_cache_mw.warmth.aftermath import Aftermath
 from cms_cache_mw.warmth.ahead import Ahead
-from cms_cache_mw.warmth.renewal import Outcome, Wish
+from cms_cache_mw.warmth.renewal import LOOKED, Outcome, Wish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +35,8 @@ PULSE: Final = 0.2
 """Seconds after which the thread looks whether anything was purged."""
 SCAN: Final = 5.0
 """Seconds between two looks at all that memory holds."""
+AT_ONCE: Final = 8
+"""Wishes that Redis is asked for together."""
 TURN: Final = 200
 """Wishes looked at before the thread looks around."""
 LEAVE: Final = 1.0
@@ -66,8 +70,8 @@ class Warmth:
         engine.levels.renewed = self._aftermath.renewed
         self._purged: deque[Wish] = deque()
         self._later: deque[Wish] = deque()
-        self._wish: Wish | None = None
-        """The next one, for which there is no room yet."""
+        self._next_up: deque[Wish] = deque()
+        """Those that have been looked for, and need a render."""
         self._refreshing = 0
         self._scanned = engine.now()
         self._epoch = 0
@@ -128,6 +132,7 @@ class Warmth:
         self._renewal.settle()
         clock = self._engine.worker.clock
         if not (clock.holds(now) and self._flags.warmth):
+            self._forgo()
             return
         self._begin_anew(clock.state.epoch)
         if self._aftermath.due(now):
@@ -156,6 +161,7 @@ class Warmth:
         self._ended()
 
     def _ended(self) -> None:
+        self._forgo()
         if self._engine.worker.clock.holds(self._engine.now()):
             try:
                 self._use.feed()
@@ -173,15 +179,39 @@ class Warmth:
 
     def _dispatch(self, now: float) -> None:
         for _ in range(TURN):
-            wish, self._wish = self._wish or self._next(now), None
-            if wish is None or self._stopping:
+            room = self._renewal.room(now)
+            known = bool(self._next_up) and self._engine.now() - self._next_up[0].looked <= LOOKED
+            if self._stopping or not (room or known or not self._next_up):
+                self._forgo()
                 return
-            if self._renewal.look(wish) is None and not self._renewal.room(now):
-                self._wish = wish
+            if known and not room:
                 return
-            if self._renewal.begin(wish) is Outcome.LATER and wish.told is None and wish.again(now):
-                self._later.append(wish)
+            if known:
+                wish = self._next_up.popleft()
+                self._came(wish, self._renewal.begin(wish), now)
+            elif not self._look(now):
+                return
         self._changed.set()
+
+    def _forgo(self) -> None:
+        """Let other workers have what there is no room for."""
+        for wish in self._next_up:
+            self._renewal.forgo(wish)
+
+    def _look(self, now: float) -> bool:
+        """Look for the next wishes, or once more for those that had to wait; false where nothing is wished for."""
+        wishes = list(self._next_up) or list(islice(iter(partial(self._next, now), None), AT_ONCE))
+        self._next_up.clear()
+        for wish, outcome in self._renewal.look(wishes):
+            if outcome is None:
+                self._next_up.append(wish)
+            else:
+                self._came(wish, outcome, now)
+        return bool(wishes)
+
+    def _came(self, wish: Wish, outcome: Outcome, now: float) -> None:
+        if outcome is Outcome.LATER and wish.told is None and wish.again(now):
+            self._later.append(wish)
 
     def _next(self, now: float) -> Wish | None:
         """What is worth most: what was purged, what expires, what was missing at the start, what somebody asked for."""

@@ -125,6 +125,14 @@ async def test_claims(shared: Shared, redis_server: Server) -> None:
 
 
 @patient
+async def test_together(shared: Shared) -> None:
+    """Several commands are answered in order, and one that is refused is in nobody's way."""
+    found = await shared.together([("SET", "a", "1"), ("HGET", "a", "x"), ("SET", "a", "2", "NX"), ("GET", "a")])
+    assert isinstance(found[1], Exception)
+    assert (found[2], found[3]) == (None, b"1")
+
+
+@patient
 async def test_many_at_once(shared: Shared, breaker: Breaker) -> None:
     """More askers than connections wait for one another and are all answered."""
     await shared.put("a", b"x", 60)

@@ -317,6 +317,24 @@ async def test_one_worker_of_all_refreshes(redis_url: str) -> None:
         assert (pages.renders["/"], pages.peak["/"]) == (2, 1)
 
 
+async def test_waiting_pages_are_claimed_for_a_moment_only(redis_url: str, redis_server: Server) -> None:
+    """While the application has no room, no other worker is kept from rendering what waits here."""
+    gate = asyncio.Event()
+    gate.set()
+    pages = Pages({f"/{number}": Page(gate=gate) for number in range(4)})
+    async with caching(pages, redis_url=redis_url, refresh_concurrency=1, lease_seconds=0.5) as site:
+        await use(Visitor(site), *pages.pages)
+        await soon(lambda: site.cache.sure, "a lease")
+        gate.clear()
+        await site.cache.purge(prefixes=["/"], soft=True)
+        await soon(lambda: sum(pages.running.values()) == 1, "one render")
+        client = redis_server.client()
+        await soon(lambda: len(list(client.scan_iter("cms:fill:*"))) == 1, "the others are given back")
+        gate.set()
+        await soon(lambda: set(pages.renders.values()) == {2}, "each is rendered once more")
+        await soon(lambda: site.cache.stats()["flights"] == 0, "they land")
+
+
 async def test_flag_warmth() -> None:
     """While the flag is off nothing is rendered that nobody asked for."""
     pages = Pages()
