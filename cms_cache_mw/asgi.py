@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cms_cache_mw.admin.door import opened
 from cms_cache_mw.audit import Sampled
@@ -16,7 +16,7 @@ from cms_cache_mw.core.policy import relayed
 from cms_cache_mw.core.tags import TagError, read_tags
 from cms_cache_mw.engine import Stale
 from cms_cache_mw.flight import PATIENCE
-from cms_cache_mw.inside_asgi import AsgiInside
+from cms_cache_mw.inside_asgi import AsgiInside, nowhere
 from cms_cache_mw.messages import Bodiless, body_of, send_answer, send_live
 from cms_cache_mw.scope import hit_of, request_of
 
@@ -105,7 +105,7 @@ class CacheMiddleware:
 
     async def _refresh(self, recorder: Recorder, scope: Scope) -> None:
         """Let the application render for nobody but the cache."""
-        await self._render(recorder, scope, _Nobody(), _nowhere)
+        await self._render(recorder, scope, _Nobody(), nowhere)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Start and end the cache with the application, also with one that knows nothing of lifespans."""
@@ -255,7 +255,3 @@ class _Nobody:
             await asyncio.Event().wait()
         self._asked = True
         return {"type": "http.request", "body": b"", "more_body": False}
-
-
-async def _nowhere(_: Any) -> None:  # noqa: ANN401 - any message
-    """The `send` of a render that no client waits for."""

@@ -51,7 +51,6 @@ MOST_NAMED: Final = 20
 _RANGES: Final = frozenset({b"if-none-match", b"if-modified-since", b"range", b"if-range", b"accept-encoding"})
 
 Outcome = Literal["same", "stale", "unkeyed", "outdated", "unrendered", "busy"]
-CONCLUSIVE: Final = ("same", "stale", "unkeyed")
 
 
 class Finding(msgspec.Struct, frozen=True):

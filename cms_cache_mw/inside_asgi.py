@@ -62,7 +62,7 @@ class AsgiInside:
         future: Future[None] = Future()
 
         async def work() -> None:
-            await self._render(recorder, self._scope(recorder.request), _nowhere)
+            await self._render(recorder, self._scope(recorder.request), nowhere)
 
         self._begin(work, recorder, future)
         return future
@@ -154,5 +154,5 @@ class _Answer:
                 raise TooLongError(f"more than {self._most} bytes")
 
 
-async def _nowhere(_: Message) -> None:
+async def nowhere(_: Message) -> None:
     """The `send` of a render that no client waits for."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from cms_cache_mw.counting import touched
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -62,7 +64,7 @@ class Guard:
 
 def preview(memories: Iterable[Memory], prints: frozenset[int]) -> Preview:
     """Count the entries that have one of the fingerprints; takes time in proportion to all that is held."""
-    found = [entry for memory in memories for _, entry in memory.entries() if not prints.isdisjoint(entry.prints)]
+    found = [entry for memory in memories for _, entry in memory.entries() if touched(entry.prints, prints)]
     found.sort(key=lambda entry: -entry.hits)
     return Preview(
         entries=len(found),

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 NEVER: Final = -inf
-NOWHERE: Final = -1
-"""Before every position."""
 MARKS: Final = 16
 """Marks that the settling time is divided by: how precisely the clock knows where it stood that long ago."""
 
