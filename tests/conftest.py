@@ -7,6 +7,7 @@ import inspect
 import logging
 import os
 import shutil
+import signal
 import tempfile
 import threading
 import time
@@ -35,6 +36,9 @@ _numbers = count(1)
 
 def pytest_configure(config: pytest.Config) -> None:
     """Name our marker, and part the processes that run the tests: caches without Redis in siblings of one folder warn each other."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell's background job ignores it, and so would every server that a test interrupts.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if os.environ.get("PYTEST_XDIST_WORKER"):
         tempfile.tempdir = os.environ["TMPDIR"] = tempfile.mkdtemp()
     config.addinivalue_line(

@@ -150,7 +150,7 @@ class Worker:
         Raises `StoreError` where Redis does not tell.
         """
         script, keys, arguments = standing_call(self._namespace, seq)
-        found = await shared.run(script, keys, arguments)
+        found = await shared.run(script, keys, arguments, ASKING)
         if not isinstance(found, list) or found[0] != f"{epoch:016x}".encode() or not 0 < seq <= int(found[1]):
             return None
         settled = bool(found[2])
@@ -159,11 +159,11 @@ class Worker:
     async def switched(self, shared: Shared, known: bytes | None, wanted: bytes) -> bool:
         """Write the switches in place of what is known to be there; false where that is something else by now."""
         script, keys, arguments = switch_call(self._namespace, known or b"", wanted)
-        return bool(await shared.run(script, keys, arguments))
+        return bool(await shared.run(script, keys, arguments, ASKING))
 
     async def switches(self, shared: Shared) -> bytes | None:
         """The switches as they are stored."""
-        return await shared.get(switches_key(self._namespace))
+        return await shared.get(switches_key(self._namespace), ASKING)
 
     async def registry(self, shared: Shared) -> Registry:
         """Who follows the clock; raises `StoreError` where Redis does not tell."""

@@ -89,6 +89,7 @@ def test_signing_in(browser: Browser, site: Site) -> None:
     browser.visit(f"{site.workers[0].url}/_cache/")
     browser.run("sessionStorage.clear()")
     assert 401 in {exchange.status for exchange in browser.reload()}
+    until(lambda: browser.run("document.activeElement.id") == "token", "the keyboard is in the form", PATIENCE)
     browser.type("#token", "wrong-token")
     browser.press("Enter")
     shows(browser, "#login-fault", "token")

@@ -63,7 +63,7 @@ def test_serves_until_interrupted(number: signal.Signals) -> None:
         with urlopen(f"{address}/en/") as answer:
             assert b"<footer>Third footer &lt;b&gt;</footer>" in answer.read()
         running.send_signal(number)
-        _, err = running.communicate(timeout=20)
+        _, err = running.communicate(timeout=60)
     finally:
         running.kill()
         running.wait()

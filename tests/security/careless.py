@@ -108,7 +108,7 @@ def _bodies_passed(patch: pytest.MonkeyPatch) -> None:
         return None if reason is Reason.BODY else reason
 
     patch.setattr(policy, "bypass", bypass)
-    patch.setattr("cms_cache_mw.asgi._Bodiless", lambda receive: receive)
+    patch.setattr("cms_cache_mw.asgi.Bodiless", lambda receive: receive)
 
 
 def _tags_left(patch: pytest.MonkeyPatch) -> None:

@@ -176,5 +176,6 @@ class Stage:
             "NEWSROOM_PASSWORD": PASSWORD,
             "CMS_CACHE_REDIS_URL": f"redis://{HOST}:{self.valkey.port}/0",
             "CMS_CACHE_LEASE_SECONDS": str(LEASE),
+            "CMS_CACHE_METRICS_DIR": str(self._folder / "metrics"),
             "CMS_CACHE_ADMIN_TOKEN": self.token,
         }
