@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from cms_cache_mw.collecting import Collector
 from cms_cache_mw.core import coding, vary
-from cms_cache_mw.core.answer import Answer
+from cms_cache_mw.core.answer import SELECTING, Answer
 from cms_cache_mw.core.cacheability import Cacheability
 from cms_cache_mw.core.entry import Entry
 from cms_cache_mw.core.invalidation import groups, origin
@@ -212,7 +212,7 @@ class Recorder:
         self._encodable = coding.encodes(head, self._engine.rules)
         fields = relayed(head.fields, self._engine.rules)
         item = write(self._reason, stored=True)
-        if not self.marks.used and any(name in VALIDATORS for name, _ in fields):
+        if not self.marks.used and SELECTING & dict(asked.request.fields).keys() and VALIDATORS & dict(fields).keys():
             entry = self._made(head.status, store, b"", asked)
             # The visitor may hold it in a coding that is still to be made.
             entry.encoded = dict.fromkeys(coding.SUFFIXES if self._encodable else (), b"")

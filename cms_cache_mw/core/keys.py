@@ -181,15 +181,16 @@ class Keys:
         site = self._site(request, host) if host else None
         if site is None:
             return Refused(Reason.HOST)
-        jar = EMPTY
+        jar, fields = EMPTY, request.fields
         if self.cookies and (sent := [value for name, value in notable if name == b"cookie"]):
             jar = self.cookies.sort(b"; ".join(sent))
             if jar.other is not None:
                 return Refused(Reason.COOKIE, jar.other)
-            request = replace(request, fields=_with_cookies(request.fields, jar))
-        if (query := self.query_of(request.query)) != request.query:
-            request = replace(request, query=query)
-        key: Key = (request.scheme.encode(), host, request.path, request.query)
+            fields = _with_cookies(fields, jar)
+        query = self.query_of(request.query)
+        if fields is not request.fields or query != request.query:
+            request = request.rephrased(query, fields)
+        key: Key = (request.scheme.encode(), host, request.path, query)
         if not request.raw:
             key = (*key, b"decoded")
         if len(notable) > 1 or jar.keyed:
@@ -254,8 +255,10 @@ def _told_apart(notable: Iterable[Field], jar: Jar) -> Key:
 
 
 def _with_cookies(fields: Fields, jar: Jar) -> Fields:
-    kept = tuple(field for field in fields if field[0] != b"cookie")
-    return kept if jar.sent is None else (*kept, (b"cookie", jar.sent))
+    kept = [field for field in fields if field[0] != b"cookie"]
+    if jar.sent is not None:
+        kept.append((b"cookie", jar.sent))
+    return tuple(kept)
 
 
 def family(key: Key) -> Key | None:
@@ -265,16 +268,14 @@ def family(key: Key) -> Key | None:
 
 def key_digest(key: Key, variant: Variant = ()) -> bytes:
     """BLAKE3-128 of a key and a variant, each part with its length, so that no two keys have the same text."""
-    hasher = blake3()
+    pieces: list[bytes] = []
     for part in key:
-        hasher.update(len(part).to_bytes(4, "big"))
-        hasher.update(part)
+        pieces += (len(part).to_bytes(4, "big"), part)
     for name, value in variant:
-        hasher.update(b"\xff" if value is None else b"\xfe")
+        pieces.append(b"\xff" if value is None else b"\xfe")
         for text in (name, value or b""):
-            hasher.update(len(text).to_bytes(4, "big"))
-            hasher.update(text)
-    return hasher.digest(16)
+            pieces += (len(text).to_bytes(4, "big"), text)
+    return blake3(b"".join(pieces)).digest(16)
 
 
 def decoded(path: str) -> str:

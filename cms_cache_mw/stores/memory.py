@@ -49,9 +49,11 @@ class Variants:
 
 def weigh(key: Key, entry: Entry) -> int:
     """The bytes an entry costs in memory, everything counted."""
-    size = BOOKKEEPING + OBJECT + len(entry.body) + sum(OBJECT + len(part) + 8 for part in key)
-    size += sum(PAIR + len(name) + len(value) for name, value in entry.fields)
-    size += INTEGER * len(entry.prints) + sum(57 + len(tag) for tag in entry.tags)
+    size = BOOKKEEPING + OBJECT + len(entry.body) + (OBJECT + 8) * len(key) + sum(map(len, key))
+    size += PAIR * len(entry.fields)
+    for name, text in entry.fields:
+        size += len(name) + len(text)
+    size += INTEGER * len(entry.prints) + 57 * len(entry.tags) + sum(map(len, entry.tags))
     size += sum(PAIR + len(name) + len(value or b"") for name, value in entry.variant)
     size += sum(PAIR + len(body) for body in entry.encoded.values())
     size += _shown(entry)
