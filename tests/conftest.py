@@ -35,12 +35,13 @@ _numbers = count(1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name our marker, and part the processes that run the tests: caches without Redis in siblings of one folder warn each other."""
+    """Name our markers, and part the processes that run the tests: caches without Redis in siblings of one folder warn each other."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell's background job ignores it, and so would every server that a test interrupts.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if os.environ.get("PYTEST_XDIST_WORKER"):
         tempfile.tempdir = os.environ["TMPDIR"] = tempfile.mkdtemp()
+    config.addinivalue_line("markers", "thorough: for `make ci-full` alone, which sets TEST_WAGTAIL=thorough")
     config.addinivalue_line(
         "markers", "logs(*patterns): warnings of cms_cache_mw that contain one of these are expected"
     )

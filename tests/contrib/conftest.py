@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 SERVED: Final = ["/sitemap.xml", "/feed/", "/search/?query=article"]
 """What is no page. 404s and redirects live for a minute only, too short for a busy machine."""
 THOROUGH: Final = os.environ.get("TEST_WAGTAIL") == "thorough"
-"""Whether every edit is tried under ASGI, too, which `make ci-full` does; what differs is tried always."""
+"""Whether every edit is tried, and under either interface, which `make ci-full` does."""
+UNDER_BOTH: Final = {
+    "test_second_visits_are_hits",
+    "test_an_intro_changes_what_shows_it",
+    "test_forms_work_for_two_visitors_at_once",
+}
+"""What is always tried under ASGI, too: the rest differs in nothing that the interface has to do with."""
 
 
 class Magazine:
@@ -143,10 +149,20 @@ def wagtail_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return Project(tmp_path_factory.mktemp("wagtail"), articles=4)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip, each by its name, what takes long or differs little."""
+    if THOROUGH:
+        return
+    for item in items:
+        name = item.originalname if isinstance(item, pytest.Function) else item.name
+        if item.get_closest_marker("thorough"):
+            item.add_marker(pytest.mark.skip(reason="another edit of a family that is tried: TEST_WAGTAIL=thorough"))
+        elif "[asgi]" in item.name and "test_wagtail" in item.nodeid and name not in UNDER_BOTH:
+            item.add_marker(pytest.mark.skip(reason="tried under WSGI; under ASGI, too: TEST_WAGTAIL=thorough"))
+
+
 @pytest.fixture(scope="module", params=["wsgi", "asgi"])
 def magazine(request: pytest.FixtureRequest, wagtail_project: Project) -> Iterator[Magazine]:
-    """The site at work, under either interface."""
-    if request.param == "asgi" and not THOROUGH:
-        pytest.skip("TEST_WAGTAIL=thorough tries every edit under ASGI, too")
+    """The site at work, under either interface, started once."""
     with Server("valkey") as server, Magazine(wagtail_project, server, cast("str", request.param)) as magazine:
         yield magazine

@@ -59,6 +59,7 @@ def test_an_intro_changes_what_shows_it(magazine: Magazine) -> None:
     assert "A better intro" in magazine.text("/en/s2/", 1)
 
 
+@pytest.mark.thorough
 def test_a_title_in_the_menu_changes_every_page(magazine: Magazine) -> None:
     """A page in a menu that editors put together is renamed; who does not show the menu stays."""
     urls = magazine.urls()
@@ -81,6 +82,7 @@ def test_a_new_page_appears(magazine: Magazine) -> None:
     assert magazine.get("/en/s1/brand-new/", 1).status == 404
 
 
+@pytest.mark.thorough
 def test_the_first_child_of_an_empty_section_appears(magazine: Magazine) -> None:
     """Where a section had none, no query could tell what it depends on; the number of its children does."""
     lost = magazine.affected(
@@ -121,6 +123,7 @@ def test_moving_a_page(magazine: Magazine) -> None:
     magazine.run("Page.objects.get(slug='traveller').delete()")
 
 
+@pytest.mark.thorough
 def test_renaming_a_section_moves_all_below(magazine: Magazine) -> None:
     """A slug is part of the URL of every page below."""
     magazine.run(
@@ -174,6 +177,7 @@ def test_an_image_changes_the_pages_that_show_it(magazine: Magazine) -> None:
     assert lost - {"/search/?query=article"} == {f"/en/s{section}/a1/" for section in range(3)}
 
 
+@pytest.mark.thorough
 def test_parts_of_a_page_belong_to_it(magazine: Magazine) -> None:
     """A picture in its gallery and a tag change it and no other."""
     code = "page.pictures.add(Picture(caption='A view')); page.tags.add('views')"
@@ -182,6 +186,7 @@ def test_parts_of_a_page_belong_to_it(magazine: Magazine) -> None:
     assert "#views" in magazine.text("/en/s1/a2/", 1)
 
 
+@pytest.mark.thorough
 def test_a_flag_changes_the_list_that_chooses_by_it(magazine: Magazine) -> None:
     """The front page lists what is featured; an article that was not on it comes onto it."""
     lost = magazine.affected(edit("s1/a1", "page.featured = True"))
@@ -204,6 +209,7 @@ def test_a_translation_changes_alone(magazine: Magazine) -> None:
     assert "Ein Text" in magazine.text(url, 1)
 
 
+@pytest.mark.thorough
 def test_a_menu_and_a_setting(magazine: Magazine) -> None:
     """What stands on every page changes every page, and neither feed nor sitemap."""
     for code in (
@@ -227,6 +233,7 @@ def test_a_redirect_takes_the_place_of_a_404(magazine: Magazine) -> None:
     assert magazine.get("/en/moved-away/", 1).status == 404
 
 
+@pytest.mark.thorough
 def test_scheduled_publishing_and_expiry(magazine: Magazine) -> None:
     """`publish_scheduled` runs in a process without a middleware, and purges through Redis."""
     magazine.run(
@@ -277,6 +284,7 @@ def test_forms_work_for_two_visitors_at_once(magazine: Magazine) -> None:
         assert magazine.get("/en/s0/a0/", worker, cookie[0]).body == magazine.get("/en/s0/a0/", worker).body
 
 
+@pytest.mark.thorough
 def test_a_changed_template_changes_what_is_made_of_it(magazine: Magazine) -> None:
     """At a deployment, by its hash: those who include it, too."""
     command = ("cms_cache", "purge", "--changed-templates")
@@ -292,6 +300,7 @@ def test_a_changed_template_changes_what_is_made_of_it(magazine: Magazine) -> No
     assert magazine.lost(urls) == {"/en/s0/", "/en/s1/", "/en/s2/", "/de/s0/"} & set(urls)
 
 
+@pytest.mark.thorough
 def test_one_transaction_is_one_purge(magazine: Magazine) -> None:
     """However much it changes; and none where it is rolled back."""
     # By the purge log: the clock also counts what proves, each minute, that purges arrive.
@@ -342,6 +351,7 @@ def test_the_frontend_cache_backend_purges_urls(magazine: Magazine) -> None:
     assert magazine.lost(urls) == {"/en/s0/a1/", "/en/s1/"}
 
 
+@pytest.mark.thorough
 def test_the_audit_finds_every_reference_tagged(magazine: Magazine) -> None:
     """Wagtail's reference index is the second opinion."""
     done = magazine.project.manage("cms_cache", "audit", env=magazine.env)
