@@ -205,6 +205,17 @@ def test_every_page_is_in_the_navigation() -> None:
     }
 
 
+def test_pages_can_be_read_offline() -> None:
+    """The site loads nothing from elsewhere: scripts are files of ours, fonts the reader's, and search works from the disk."""
+    text = (ROOT / ".mkdocs.yml").read_text()
+    scripts = re.findall(r"polyfills: \[(.+)\]", text)
+    assert scripts
+    assert all((DOCS / script).exists() for script in scripts)
+    assert "://" not in text
+    assert re.search(r"^  - offline", text, re.MULTILINE)
+    assert "  font: false" in text
+
+
 def test_generated_pages() -> None:
     """The pages that repeat what the code says are up to date; `make fmt` writes them. They have every Reason and endpoint."""
     spec = importlib.util.spec_from_file_location("reference", ROOT / ".ci" / "reference.py")
