@@ -40,10 +40,8 @@ from cms_cache_mw.purge.worker import Worker
 from cms_cache_mw.runtime import Runtime, running_loop
 from cms_cache_mw.slots import Slots
 from cms_cache_mw.stores.guard import Breaker
-from cms_cache_mw.stores.lfu import LFU
-from cms_cache_mw.stores.lru import LRU
 from cms_cache_mw.stores.memory import Budget, Memory
-from cms_cache_mw.stores.s3fifo import S3FIFO
+from cms_cache_mw.stores.policies import POLICIES
 from cms_cache_mw.stores.shared import LoopShared, ThreadShared
 from cms_cache_mw.superseded import Superseded
 from cms_cache_mw.switches import Switchboard
@@ -63,12 +61,8 @@ if TYPE_CHECKING:
     from cms_cache_mw.config import Config
     from cms_cache_mw.core.rules import Rules
     from cms_cache_mw.purge.link import Link
-    from cms_cache_mw.stores.eviction import Policy
-    from cms_cache_mw.stores.memory import Place
     from cms_cache_mw.switches import Switches
 
-POLICIES: Final[dict[str, Callable[[], Policy[Place]]]] = {"s3fifo": S3FIFO, "lru": LRU, "lfu": LFU}
-"""Eviction policies by name."""
 PATIENCE: Final = 0.5
 """Seconds that a thread waits for Redis which nobody waits for."""
 PURGED_BYTES: Final = 150

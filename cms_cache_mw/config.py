@@ -14,6 +14,7 @@ from cms_cache_mw.core.rules import CMS, RFC, Rules
 from cms_cache_mw.options import ConfigError, between, known, parsed, typed
 from cms_cache_mw.preview import Guard
 from cms_cache_mw.stores.connect import understood
+from cms_cache_mw.stores.policies import PolicyName  # noqa: TC001 - the check of types reads it
 from cms_cache_mw.switches import SwitchError, Switches
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Config:
 
     max_memory_mb: float = 64.0
     max_items_per_type: int = 10_000
-    eviction_policy: Literal["s3fifo", "lru", "lfu"] = "s3fifo"
+    eviction_policy: PolicyName = "s3fifo"
     """Who goes first when room is needed."""
     memory_body_bytes: int = 262_144
     """Larger bodies live in Redis only."""

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cms_cache_mw.assembly import POLICIES, Parts
+from cms_cache_mw.assembly import Parts
 from cms_cache_mw.config import Config
 from cms_cache_mw.core.entry import Entry, Freshness
 from cms_cache_mw.core.status import Reason
 from cms_cache_mw.core.tags import remembered_bytes, tag_print
 from cms_cache_mw.purge.clock import Logged
+from cms_cache_mw.stores.policies import POLICIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

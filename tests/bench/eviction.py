@@ -6,9 +6,9 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from cms_cache_mw import Config
-from cms_cache_mw.assembly import POLICIES
 from cms_cache_mw.core.entry import Entry, Freshness
 from cms_cache_mw.stores.memory import Budget, Memory
+from cms_cache_mw.stores.policies import POLICIES
 from tests.bench.figure import Figure, interleaved
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from cms_cache_mw.assembly import POLICIES
 from cms_cache_mw.core.entry import Entry, Freshness
 from cms_cache_mw.stores.lru import LRU
 from cms_cache_mw.stores.memory import Budget, Memory, Variants, weigh
+from cms_cache_mw.stores.policies import POLICIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

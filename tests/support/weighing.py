@@ -10,11 +10,11 @@ import json
 import sys
 import tracemalloc
 
-from cms_cache_mw.assembly import POLICIES
 from cms_cache_mw.core.codec import decode, encode
 from cms_cache_mw.core.entry import Entry, Freshness
 from cms_cache_mw.core.tags import implicit_prints, tagging
 from cms_cache_mw.stores.memory import Budget, Memory
+from cms_cache_mw.stores.policies import POLICIES
 
 PAGES = 150
 """Pages that are held; as many have come and gone before."""
