@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import textwrap
+import tomllib
 from pkgutil import iter_modules, resolve_name
 from typing import TYPE_CHECKING, Any
 
@@ -259,6 +260,14 @@ def test_every_default_is_right() -> None:
                 assert told == f"`{value}`", name
             elif not value:
                 assert told == "none", name
+
+
+def test_every_extra_has_a_row() -> None:
+    """Each extra stands in the table of extras, and no other."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    table = (DOCS / "start.md").read_text().partition("\n## Extras\n")[2]
+    named = [name for row in re.findall(r"^\| (`.+?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)]
+    assert sorted(named) == sorted(extras)
 
 
 def _fields_in_code() -> set[str]:
