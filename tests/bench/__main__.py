@@ -53,7 +53,7 @@ def main() -> int:
         line = f"{figure.name:<64}{figure.value:>9.3g} {figure.unit:<3}{figure.goal:>8g} {figure.unit:<3}"
         line += f"{before:>8.3g} {figure.unit:<3}" if before else " " * 12
         _say(line + ("" if figure.holds else "  missed") + ("" if passes or before is None else "  worse"))
-        if figure.unit == "x" and figure.goal < math.inf:
+        if figure.unit == "x" and figure.checked and figure.goal < math.inf:
             recorded[figure.name] = round(figure.value, 1)
     if os.environ.get("RECORD"):
         RECORDED.write_text(json.dumps(recorded, indent=1) + "\n")
