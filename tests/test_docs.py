@@ -206,6 +206,19 @@ def test_every_page_is_in_the_navigation() -> None:
     }
 
 
+def test_the_drawn_ways_are_there() -> None:
+    """Each `module.name` in the drawings of the architecture is a module, or something that is defined in one."""
+    drawings = "".join(block.text for block in blocks(DOCS / "architecture.md", "text"))
+    named = set(re.findall(r"\b[a-z_]+(?:\.[A-Za-z_]+)+\b(?!\*)", drawings)) - {"purge.lua", "renew.lua", "evict.lua"}
+    assert len(named) > 20
+    for name in named:
+        folder, (*modules, last) = ROOT / "cms_cache_mw", name.split(".")
+        whole = folder.joinpath(*modules, last)
+        if not whole.is_dir() and not whole.with_suffix(".py").exists():
+            text = folder.joinpath(*modules).with_suffix(".py").read_text()
+            assert re.search(rf"(def|class) {last}\b|^{last}\b|self\.{last} ", text, re.MULTILINE), name
+
+
 def test_pages_can_be_read_offline() -> None:
     """The site loads nothing from elsewhere: scripts are files of ours, fonts the reader's, and search works from the disk."""
     text = (ROOT / ".mkdocs.yml").read_text()
