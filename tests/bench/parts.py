@@ -1,4 +1,4 @@
-"""Where the time of a hit goes under ASGI, part by part; nanoseconds, for orientation."""
+"""Where the time of a hit goes, part by part; nanoseconds, for orientation. What both worlds share is under ASGI."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import random
 import time
 from typing import TYPE_CHECKING, Any
 
-from cms_cache_mw import CacheMiddleware, Config
+from cms_cache_mw import CacheMiddleware, Config, WSGICacheMiddleware
+from cms_cache_mw import environ as environs
 from cms_cache_mw.core.entry import Entry
 from cms_cache_mw.core.status import held
 from cms_cache_mw.scope import hit_of
-from tests.bench.browser import scope
+from tests.bench.browser import environ, scope
 from tests.bench.figure import Figure
-from tests.bench.hits import HEAD, PAGE, under_asgi
+from tests.bench.hits import HEAD, PAGE, under_asgi, under_wsgi
 from tests.support.asgi import fields
 
 if TYPE_CHECKING:
@@ -67,11 +68,46 @@ def measure() -> Iterator[Figure]:
     ask = under_asgi(app)
     whole = min(ask([asked() for _ in range(REQUESTS)]) for _ in range(ROUNDS)) / REQUESTS
     yield Figure("ASGI hit, whole", whole * 1e9, "ns", float("inf"))
+    yield from _wsgi()
     gc.enable()
     app.cache.close()
 
 
-def _best(work: Callable[[Scope], object], asked: Callable[[], Scope]) -> float:
+def _wsgi() -> Iterator[Figure]:
+    """The parts that only WSGI has, and the whole."""
+
+    def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:  # noqa: ANN401
+        start_response("200 OK", [(name.decode(), value.decode()) for name, value in fields(*HEAD)])
+        return [PAGE]
+
+    draw, app = random.Random(1), WSGICacheMiddleware(application, Config(warm_on_start=False, refresh_ahead=False))
+    engine, ask = app.cache.engine, under_wsgi(app)
+    for _ in range(4):
+        ask([environ(draw, "/page")])
+    ((key, entry),) = engine.levels.memory.entries()
+    texts, rare = tuple(environs.headers_of(entry.fields)), environs._rare(engine.hits.notable)
+
+    def asked() -> dict[str, Any]:
+        return environ(draw, "/page")
+
+    parts: dict[str, Callable[[dict[str, Any]], object]] = {
+        "environ looked through": rare.isdisjoint,
+        "key encoded": lambda made: [
+            made[name].encode("latin-1") for name in ("PATH_INFO", "QUERY_STRING", "HTTP_HOST")
+        ],
+        "cookies encoded": lambda made: made["HTTP_COOKIE"].encode("latin-1"),
+        "memory, freshness, purge check, accounting": lambda _: engine.hits.find(key, None, None),
+        "status and list of fields": lambda _: (environs.status_of(200), [*texts, *environs._held(3.0, 5.0)]),
+        "all but start_response": lambda made: environs.hit_of(made, engine),
+    }
+    for name, work in parts.items():
+        yield Figure(f"WSGI hit, {name}", _best(work, asked) * 1e9, "ns", float("inf"))
+    whole = min(ask([asked() for _ in range(REQUESTS)]) for _ in range(ROUNDS)) / REQUESTS
+    yield Figure("WSGI hit, whole", whole * 1e9, "ns", float("inf"))
+    app.cache.close()
+
+
+def _best(work: Callable[[Any], object], asked: Callable[[], Any]) -> float:
     best = float("inf")
     for _ in range(ROUNDS):
         scopes = [asked() for _ in range(REQUESTS)]
