@@ -43,6 +43,7 @@ from cms_cache_mw.stores.guard import Breaker
 from cms_cache_mw.stores.memory import Budget, Memory
 from cms_cache_mw.stores.policies import POLICIES
 from cms_cache_mw.stores.shared import LoopShared, ThreadShared
+from cms_cache_mw.stores.shares import Shares
 from cms_cache_mw.superseded import Superseded
 from cms_cache_mw.switches import Switchboard
 from cms_cache_mw.tally import Tally
@@ -268,8 +269,10 @@ class Parts:
         )
 
     def _memory(self, name: str, config: Config, rules: Rules, now: Callable[[], float]) -> Memory:
+        policy = POLICIES[config.eviction_policy]
         return Memory(
-            POLICIES[config.eviction_policy](),
+            # Sites that are not configured are made up by whoever sends a Host.
+            Shares(policy) if name == "rendered" and len(self.keys.sites) > 1 else policy(),
             self.budget,
             max_items=config.max_items_per_type,
             max_variants=rules.max_variants,

@@ -15,6 +15,8 @@ class Held(Protocol):
 
     hits: int
     """How often it was used; it only grows."""
+    site: str
+    """Whose it is; empty where that is nobody's."""
 
 
 class Policy(Protocol[K]):

@@ -7,6 +7,7 @@ One process, an application that takes 20 ms for a render without using the proc
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import time
 from contextlib import asynccontextmanager
@@ -127,6 +128,8 @@ async def _restart(url: str) -> list[Figure]:
         await Traffic(site).run(3)
         before = Traffic(site, 2)
         await before.run(2)
+    # What is left of the former worker is not to be collected while the new one starts.
+    gc.collect()
     async with _site(app, url) as site:
         after = Traffic(site, 2)
         await after.run(2)

@@ -24,10 +24,10 @@ UNREMOVABLE: Final = {"W-TinyLFU"}
 class _Page:
     """What is held, with its count of uses."""
 
-    __slots__ = ("hits", "size", "version")
+    __slots__ = ("hits", "site", "size", "version")
 
     def __init__(self, size: int, version: int) -> None:
-        self.size, self.version, self.hits = size, version, 0
+        self.size, self.version, self.hits, self.site = size, version, 0, ""
 
 
 def footprint(trace: Trace) -> int:

@@ -14,13 +14,20 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from cms_cache_mw.stores.lfu import LFU
 from cms_cache_mw.stores.lru import LRU
 from cms_cache_mw.stores.s3fifo import S3FIFO
+from cms_cache_mw.stores.shares import Shares
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cms_cache_mw.stores.eviction import Policy
 
-POLICIES: list[Callable[[], Policy[str]]] = [LRU, LFU, S3FIFO]
+
+def shares() -> Policy[str]:
+    """The default policy where there are several sites."""
+    return Shares(S3FIFO)
+
+
+POLICIES: list[Callable[[], Policy[str]]] = [LRU, LFU, S3FIFO, shares]
 KEYS = st.sampled_from("abcdefghij")
 SIZES = st.integers(0, 100)
 
@@ -30,6 +37,7 @@ class Used:
     """What is held, with its count of uses."""
 
     hits: int = 0
+    site: str = ""
 
 
 class Store:
