@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cms_cache_mw import Config
-from cms_cache_mw.assembly import POLICIES, Parts
+from cms_cache_mw.assembly import Parts
 from cms_cache_mw.core.entry import Entry, Freshness
 from cms_cache_mw.stores.memory import Budget, Memory, weigh
+from cms_cache_mw.stores.policies import POLICIES
 from cms_cache_mw.stores.shares import Shares
 
 if TYPE_CHECKING:
