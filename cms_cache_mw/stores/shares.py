@@ -25,6 +25,7 @@ class _Share(Generic[K]):
     keys: int = 0
 
     def charge(self, size: int, keys: int) -> None:
+        """Note so many bytes and keys more, or fewer."""
         self.bytes += size
         self.keys += keys
 
