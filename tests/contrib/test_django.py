@@ -240,6 +240,16 @@ print(json.dumps([
     assert "redis" in found[6][0][1]
 
 
+def test_a_script_is_not_slowed_by_each_save_while_redis_is_away(tmp_path: Path) -> None:
+    """The first purge waits for it, those that follow do not; they are made when Redis is back."""
+    start = "import django\ndjango.setup()\nfrom cms_cache_mw.contrib.django import purge, purging"
+    nowhere = {"CMS_CACHE_REDIS_URL": "redis://127.0.0.1:1/0"}
+    with Editing(Shop(tmp_path), nowhere, start) as script:
+        before = script.run("result = purging._patience()")
+        after = script.run("purge('menu:1'); result = purging._patience()")
+    assert (before, after) == (1.0, 0.0)
+
+
 @pytest.mark.parametrize(("package", "extra"), [("django", "django"), ("wagtail", "wagtail")])
 def test_a_missing_package_names_the_extra(package: str, extra: str) -> None:
     """The ImportError says what to install."""

@@ -52,6 +52,17 @@ def test_a_body_changes_its_page_and_what_names_dates(magazine: Magazine) -> Non
     assert "Another body" in magazine.text("/en/s0/a3/", 1)
 
 
+def test_publishing_twice_does_not_move_a_page_in_lists(magazine: Magazine) -> None:
+    """A revision keeps milliseconds of the time of first publication, the row microseconds: that is no change."""
+    at = "Page.objects.filter(url_path='/front/s1/a3/').update(first_published_at='2026-01-01T00:00:00.123456Z')"
+    magazine.run(at)
+    code = (
+        GET.format("s1/a3")
+        + "r = page.save_revision(); page = r.as_object(); page.body = []; page.save_revision().publish()"
+    )
+    assert magazine.affected(code) == {"/en/s1/a3/"} | INDEXES
+
+
 def test_an_intro_changes_what_shows_it(magazine: Magazine) -> None:
     """The page, its section and the feed."""
     code = edit("s2/a1", "page.intro = 'A better intro'")

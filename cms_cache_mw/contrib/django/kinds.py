@@ -37,6 +37,8 @@ class Kind:
     """Fields whose changes nobody sees."""
     narrowing: frozenset[str] = frozenset()
     """Fields that narrow a scope beside foreign keys and unique ones."""
+    revised: bool = False
+    """Whether its rows come back from JSON when they are published, where times have no microseconds."""
     implied: bool = False
     """Whether a row that is made while a page is rendered says what its absence said."""
 

@@ -20,6 +20,8 @@ from cms_cache_mw.runtime import running_loop
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from cms_cache_mw.cache import Cache
+
 log: Final = logging.getLogger("cms_cache_mw")
 WAIT: Final = 1.0
 """Seconds that whoever commits waits at most until no worker serves what was rendered before."""
@@ -27,6 +29,8 @@ WHO: Final = "django"
 """Who purges, in the purge log."""
 TOO_MANY: Final = 20_000
 """Tags in one purge from which on everything is purged: naming them would cost more than rendering."""
+_lost: Final[list[Cache]] = []
+"""The cache whose last purge found no Redis."""
 
 
 def purge(
@@ -127,10 +131,16 @@ def _carry_out(targets: list[Target]) -> None:
             return
         # Following the clock makes a fresh process, such as a command, wait for workers alone and not for whole leases.
         cache().start()
-        purged = cache().carry_out_sync(*merged, wait=WAIT, who=WHO)
+        purged = cache().carry_out_sync(*merged, wait=_patience(), who=WHO)
+        _lost[:] = [cache()] if purged.state == "unrecorded" else []
         log.debug("purged %s: %s", [name for target in merged for name in target.names], purged.state)
     except Exception:
         log.exception("a purge failed: what depends on %s may be old until it expires", [t.names for t in merged])
+
+
+def _patience() -> float:
+    """Seconds to wait: none where the last purge found no Redis and it is still away, so that a script is not slowed by each save."""
+    return 0.0 if _lost == [cache()] and not cache().sure else WAIT
 
 
 def _merged(targets: list[Target]) -> list[Target]:

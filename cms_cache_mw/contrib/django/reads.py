@@ -127,6 +127,13 @@ class _Reading:
         """Whether it gives values and no rows."""
         return bool(self._query.select or self._query.values_select or self._query.annotation_select)
 
+    @property
+    def _whole(self) -> bool:
+        """Whether it loads all the rows it finds, and not the first of them, so that each of them tells by itself where it stands."""
+        query, kind = self._query, kind_of(self._query.model)
+        whole = query.default_cols and not (query.is_sliced or query.distinct_fields or query.combinator)
+        return bool(whole and kind and kind.loaded(0))
+
     def _join(self, alias: str, table: Any) -> None:  # noqa: ANN401 - Django's table or join
         model = models_by_table().get(table.table_name)
         if model is None:
@@ -189,7 +196,8 @@ class _Reading:
         alias = self._query.get_initial_alias()
         kind = kind_of(target.model)
         if len(path) == 1 and not rest and alias in self._of:
-            self._of[alias].fields.add(target)
+            if not self._whole:
+                self._of[alias].fields.add(target)
         elif kind:
             joined = _Entity(target.model)
             joined.fields, joined.follows = {target}, True

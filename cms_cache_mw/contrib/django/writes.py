@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
 
@@ -64,19 +65,22 @@ def tags_of_change(kind: Kind, old: Any, new: Any, fields: Iterable[str]) -> set
 def differing(old: Any, new: Any, names: Iterable[str] | None = None) -> set[str]:  # noqa: ANN401 - rows of any model
     """The fields in which two states of a row differ, of those that were written."""
     found = set()
+    revised = (kind := kind_of(type(new))) is not None and kind.revised
     for field in new._meta.concrete_fields:
         if names is not None and field.name not in names and field.attname not in names:
             continue
-        if field.attname in new.__dict__ and _value(field, old) != _value(field, new):
+        if field.attname in new.__dict__ and _value(field, old, revised=revised) != _value(field, new, revised=revised):
             found.add(field.name)
     return found
 
 
-def _value(field: Any, row: Any) -> object:  # noqa: ANN401 - a field, a row
+def _value(field: Any, row: Any, *, revised: bool) -> object:  # noqa: ANN401 - a field, a row
     """A field's value as the database has it, or something equal to nothing where that cannot be told."""
     value = getattr(row, field.attname)
     if hasattr(value, "resolve_expression"):
         return object()
+    if revised and isinstance(value, datetime):
+        return value.replace(microsecond=value.microsecond // 1000)
     try:
         return field.get_prep_value(value)
     except Exception:  # noqa: BLE001 - a value of any type, by a field of anybody

@@ -38,6 +38,7 @@ class SnippetKind(Kind):
     """What has drafts, revisions or translations."""
 
     unseen = UNSEEN
+    revised = True
     narrowing = frozenset({"translation_key"})
 
     def standing(self, row: Any) -> bool:  # noqa: ANN401 - any row

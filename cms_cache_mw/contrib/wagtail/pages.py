@@ -34,6 +34,7 @@ class PageKind(Kind):
     """Pages of every type."""
 
     unseen = UNSEEN | PLACE
+    revised = True
     narrowing = frozenset({"translation_key"})
 
     def loaded(self, pk: object) -> tuple[str, ...]:  # noqa: ARG002 - its fields tell

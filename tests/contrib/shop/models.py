@@ -17,6 +17,11 @@ class Label(models.Model):
 
     name = models.CharField(max_length=40)
 
+    class Meta:
+        """By name, which orders the labels of every product."""
+
+        ordering = ("name",)
+
 
 class Product(models.Model):
     """A product."""
