@@ -41,7 +41,9 @@ def test_a_draft_changes_nothing(magazine: Magazine) -> None:
     assert magazine.affected(edit("s1/a0", "page.title = 'Secret'", "page.save_revision()")) == set()
     code = "page.add_child(instance=Article(title='Draft', slug='draft', live=False, locale=page.locale))"
     assert magazine.affected(GET.format("s1") + code) == set()
-    assert magazine.affected("a = Author.objects.get(name='Ada'); a.secret = 'x'; a.save_revision()") == set()
+    assert (
+        magazine.affected("a = Author.objects.get(name__startswith='Ada'); a.secret = 'x'; a.save_revision()") == set()
+    )
 
 
 def test_a_body_changes_its_page_and_what_names_dates(magazine: Magazine) -> None:
