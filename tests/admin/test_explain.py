@@ -198,7 +198,7 @@ INSIDE: dict[Reason, tuple[Produce, dict[str, Any]]] = {
 """What produces a reason, with the options of the site."""
 
 
-@pytest.mark.logs("the cache failed", "the shared store is not asked", "starting cold")
+@pytest.mark.logs("the cache failed", "keeping warm failed", "the shared store is not asked", "starting cold")
 @pytest.mark.parametrize("reason", list(INSIDE), ids=str)
 async def test_reason(own_server: Server, reason: Reason) -> None:
     """What a request got, or would get, is explained by its reason."""
