@@ -66,6 +66,8 @@ class Held:
     began: float
     """Its answer's age counts from here (RFC 9111 §4.2.3)."""
     purged: bool = False
+    soft: float | None = None
+    """When it was purged softly, which leaves it of use for a while."""
 
 
 class Engine(RuleBasedStateMachine):
@@ -103,7 +105,9 @@ class Engine(RuleBasedStateMachine):
     def begin(self) -> None:
         """Put the site behind a cache."""
         self.site = self.runner.run(
-            self.stack.enter_async_context(caching(self, self.clock, stale_if_error=STANDING_IN, warm_on_start=False))
+            self.stack.enter_async_context(
+                caching(self, self.clock, stale_if_error=STANDING_IN, flags={"warmth": False})
+            )
         )
 
     def visit(self, path: str) -> Reply:
@@ -176,8 +180,11 @@ class Engine(RuleBasedStateMachine):
         purged = self.runner.run(self.site.cache.purge(soft=soft, grace=GRACE, **target))  # type: ignore[arg-type]
         assert purged.done
         for path in gone:
-            if path in self.held:
-                self.held[path].purged = True
+            held = self.held.get(path)
+            if held and soft:
+                held.soft = held.soft or self.clock.now()
+            elif held:
+                held.purged = True
             if path in self.kept and soft:
                 self.kept[path].soft = self.kept[path].soft or self.clock.now()
             elif path in self.kept:
@@ -227,7 +234,9 @@ class Engine(RuleBasedStateMachine):
         assert reply.body.decode() == held.text
         # What is stale when it comes, and without a validator, is not worth keeping.
         if not held.purged and path not in self.kept and self.clock.now() - held.began < LIFETIME:
-            self.kept[path] = Kept(held.text, held.began)
+            if held.soft is not None and self.clock.now() - held.soft >= GRACE:
+                return
+            self.kept[path] = Kept(held.text, held.began, held.soft)
 
     @invariant()
     def nothing_waits(self) -> None:
