@@ -85,7 +85,7 @@ def test_replica_follows_its_primary(own_server: Server) -> None:
         client = own_server.client()
         client.set("key", "value")
         assert client.wait(1, 5_000) == 1
-        assert replica.client().get("key") == b"value"
+        until(lambda: replica.client().get("key") == b"value", "the replica has it")
 
 
 def test_paused_server_is_mute(own_server: Server) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import getpass
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from tests.support.wait import until
 
 if TYPE_CHECKING:
     from tests.support.cli import Shell
@@ -34,6 +36,13 @@ def test_json_and_lines(shell: Shell) -> None:
 def test_direct_ones_are_logged(shell: Shell) -> None:
     """A purge through Redis is in the log under the name of who typed it."""
     shell.run("purge", "block:l3", "--direct", "--reason", "site is down")
-    (found,) = shell.run("purges", "block:l3", "--json").found["purges"]
-    assert (found["who"], found["reason"], found["state"]) == (getpass.getuser(), "site is down", "done")
+
+    def logged() -> dict[str, Any]:
+        (found,) = shell.run("purges", "block:l3", "--json").found["purges"]
+        return dict(found)
+
+    # The log tells that it is done once a worker has written down how far all of them are.
+    until(lambda: logged()["state"] == "done", "it is done")
+    found = logged()
+    assert (found["who"], found["reason"]) == (getpass.getuser(), "site is down")
     assert (found["entries"], found["needless"]) == (None, None)

@@ -58,6 +58,7 @@ def test_purges_under_load(scene: Scene, kind: Kind) -> None:
 def test_stopped_worker(scene: Scene, kind: Kind) -> None:
     """A purge waits a lease for a worker that was stopped, whose first answers when it goes on are new."""
     scene.warm()
+    until(lambda: scene.stage.holds(1), "worker 1 has a lease to wait for")
     scene.site.workers[1].pause()
     published = scene.publish_done(within=LEASE + MARGIN)
     assert published.seconds > LEASE
