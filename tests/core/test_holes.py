@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from cms_cache_mw.core.holes import joined, page, plausible
-from tests.core.messages import fields, stored
+from cms_cache_mw.core.holes import Filled, joined, page, plausible
+from tests.core.messages import BORN, fields, stored
+
+if TYPE_CHECKING:
+    from cms_cache_mw.core.entry import Entry, Key
 
 
 def test_parts_go_where_the_holes_are() -> None:
@@ -41,3 +46,15 @@ def test_a_filled_page_is_described_anew() -> None:
 def test_places_have_to_be_in_the_body(places: tuple[int, ...], holds: bool) -> None:
     """What comes from elsewhere may name places that are in no order, or outside."""
     assert plausible(tuple((place, "a") for place in places), 10) is holds
+
+
+def test_filled_as_long_as_its_parts_last() -> None:
+    """A page stays filled while each part is still the one that is held, valid, and fresh."""
+    part, other = stored("Cache-Control: max-age=60"), stored("Cache-Control: max-age=60")
+    held: dict[Key, Entry] = {("a",): part}
+    filled = Filled(((held, ("a",), part),), stored("Cache-Control: max-age=60"))
+    assert filled.lasts(lambda *_: None, BORN)
+    assert not filled.lasts(lambda *_: "purged", BORN)
+    assert not filled.lasts(lambda *_: None, BORN + 60)
+    held["a",] = other
+    assert not filled.lasts(lambda *_: None, BORN)

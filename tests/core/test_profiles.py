@@ -21,6 +21,7 @@ from cms_cache_mw.core.policy import (
     before,
     bypass,
     failed,
+    heeded,
     relayed,
     to_fetch,
     to_validate,
@@ -297,3 +298,10 @@ def test_heads_that_are_not_for_everybody(line: str) -> None:
     """What changes a visitor's browser, and a head that no client takes, is not stored."""
     answer = head("Cache-Control: max-age=60", line)
     assert settle(request(), answer, CMS, WALL, 0.0, tagged=True) in {Reason.SET_COOKIE, Reason.TOO_LARGE}
+
+
+def test_fields_that_a_hit_has_to_heed() -> None:
+    """What makes a request bypass, and, where visitors may say so, their Cache-Control."""
+    assert b"authorization" in heeded(CMS)
+    assert not {b"cache-control", b"pragma"} & heeded(CMS)
+    assert {b"cache-control", b"pragma"} <= heeded(RFC)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http_sf
 import pytest
 
-from cms_cache_mw.core.status import HIT_MEMORY, HIT_SHARED, Reason, append, refused, write
+from cms_cache_mw.core.status import HIT_MEMORY, HIT_SHARED, Reason, append, held, refused, write
 from tests.core.messages import fields
 
 FORWARDS = {"", "bypass", "method", "uri-miss", "vary-miss", "miss", "request", "stale", "partial"}
@@ -73,3 +73,8 @@ def test_our_item_comes_last() -> None:
     below = fields("Cache-Status: origin; hit", "X-A: 1")
 
     assert append(below, b"cms-cache; hit") == (*below, (b"cache-status", b"cms-cache; hit"))
+
+
+def test_fields_of_a_plain_hit() -> None:
+    """Age in whole seconds, and the item as `append` writes it."""
+    assert held(7, 53) == (*fields("Age: 7"), *append((), HIT_MEMORY % 53))

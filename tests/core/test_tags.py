@@ -288,3 +288,9 @@ def test_long_texts_are_not_remembered() -> None:
     before = tags._known.cache_info().currsize
     assert url_print("a", "/" + "x" * 60_000) == url_print("a", "/" + "x" * 60_000)
     assert tags._known.cache_info().currsize == before
+
+
+def test_remembered_fingerprints_are_counted() -> None:
+    """Each takes some bytes, up to a bound."""
+    tags.tag_print("of:this-test")
+    assert 0 < tags.remembered_bytes() <= 1_024 * 450
