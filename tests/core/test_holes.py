@@ -51,10 +51,10 @@ def test_places_have_to_be_in_the_body(places: tuple[int, ...], holds: bool) -> 
 def test_filled_as_long_as_its_parts_last() -> None:
     """A page stays filled while each part is still the one that is held, valid, and fresh."""
     part, other = stored("Cache-Control: max-age=60"), stored("Cache-Control: max-age=60")
-    held: dict[Key, Entry] = {("a",): part}
-    filled = Filled(((held, ("a",), part),), stored("Cache-Control: max-age=60"))
+    held: dict[Key, Entry] = {(b"a",): part}
+    filled = Filled(((held, (b"a",), part),), stored("Cache-Control: max-age=60"))
     assert filled.lasts(lambda *_: None, BORN)
     assert not filled.lasts(lambda *_: "purged", BORN)
     assert not filled.lasts(lambda *_: None, BORN + 60)
-    held["a",] = other
+    held[b"a",] = other
     assert not filled.lasts(lambda *_: None, BORN)
