@@ -277,7 +277,7 @@ class Memory:
         """Note a key of a family, and let the family's least used go where it has grown too large."""
         if (name := self._family(key)) is not None:
             family = self._families.setdefault(name, {})
-            family[key] = None
+            family[key] = family.pop(key, None)  # at the end: of those that nobody used the oldest goes
             while len(family) > self.max_variants:
                 self._drop_slot(min((other for other in family if other != key), key=self._used))
 

@@ -431,8 +431,9 @@ class Reference:
         self.drop((key, entry.variant), emptied=False)
         while len(self.of(key)) >= MODEL_VARIANTS:
             self.drop(min(self.of(key), key=lambda place: self.found[place].hits), emptied=False)
-        if key not in self.names:
-            self.order.append(key)
+        if key in self.order:
+            self.order.remove(key)
+        self.order.append(key)
         self.names[key] = names
         self.found[key, entry.variant] = entry
         self.places.append((key, entry.variant))
