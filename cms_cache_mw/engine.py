@@ -24,7 +24,7 @@ from cms_cache_mw.hits import READ_AGAIN, Hits
 from cms_cache_mw.levels import Found
 from cms_cache_mw.merging import Merging, Permit
 from cms_cache_mw.recorder import Recorder
-from cms_cache_mw.stores.shared import TIMEOUT
+from cms_cache_mw.stores import guard
 from cms_cache_mw.visitor import Visitor
 
 if TYPE_CHECKING:
@@ -237,7 +237,7 @@ class Engine:
             held = self.levels.held(asked, self.now())
         found = held if held.entry else found
         decision = self._judged(asked, found)
-        until = self.now() + TIMEOUT
+        until = self.now() + guard.TIMEOUT
         if not isinstance(decision, Serve):
             found = await self._looked_up(asked, found, until)
             decision = self._judged(asked, found)
@@ -281,7 +281,7 @@ class Engine:
 
         async def look() -> bool:
             nonlocal brought
-            brought = await self._looked_up(asked, found, self.now() + TIMEOUT)
+            brought = await self._looked_up(asked, found, self.now() + guard.TIMEOUT)
             return isinstance(self._judged(asked, brought), Serve)
 
         digest = key_digest(asked.key, self.levels.variant(asked))

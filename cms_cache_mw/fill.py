@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 
 from cms_cache_mw.flags import Flags
 from cms_cache_mw.stores.guard import StoreError
-from cms_cache_mw.stores.shared import TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -55,7 +54,7 @@ class FillLocks:
         self._held: dict[str, tuple[str, float]] = {}
         self._slow = SHORTEST / 2
 
-    async def take(self, digest: bytes, within: float = TIMEOUT) -> str | None:
+    async def take(self, digest: bytes, within: float | None = None) -> str | None:
         """A lock's name; `None` where another worker has it, and an empty one where nobody tells `within` so many seconds."""
         shared = self._shared()
         if shared is None or shared.closed or not self._flags.fill_locks:

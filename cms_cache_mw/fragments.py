@@ -26,7 +26,7 @@ from cms_cache_mw.flags import Flags
 from cms_cache_mw.flight import NOTHING, Landing
 from cms_cache_mw.merging import AGAIN, ALONE, Again, Merging, Permit
 from cms_cache_mw.runtime import drive, running_loop
-from cms_cache_mw.stores.shared import TIMEOUT
+from cms_cache_mw.stores import guard
 from cms_cache_mw.values import TEXT, as_text, encoded
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class Fragments:
         """The fragment in Redis, if it is fresh and valid; memory has it afterwards."""
         if self._unkept:
             return None
-        until = self.now() + TIMEOUT
+        until = self.now() + guard.TIMEOUT
         found = await self._depot.read(*order.stored, until)
         if not isinstance(found, Entry) or await self._depot.checked(found, until) or found.remaining(self.now()) <= 0:
             return None

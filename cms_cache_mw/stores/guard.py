@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 log: Final = logging.getLogger("cms_cache_mw")
 
+TIMEOUT: Final = 0.1
+"""Seconds that a visitor's request ever waits for Redis. Looked up as each wait begins: tests about something else are patient."""
 FAILURES: Final = 3
 """Failures in a row that open the breaker."""
 FIRST_PAUSE: Final = 1.0

@@ -10,6 +10,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
+from cms_cache_mw.stores import guard
 from cms_cache_mw.stores.connect import pooled, threaded
 from cms_cache_mw.stores.guard import StoreError
 from cms_cache_mw.stores.reads import MOST, Reads
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
     from cms_cache_mw.stores.guard import Breaker
 
-TIMEOUT: Final = 0.1
-"""Seconds that a visitor's request ever waits for Redis."""
 CONNECTIONS: Final = 16
 """More would not be faster: one process keeps some five of them busy."""
 
@@ -43,30 +42,30 @@ class Shared:
         """Whether nobody is asked at the moment."""
         return self._breaker.open
 
-    async def get(self, name: str, within: float = TIMEOUT) -> bytes | None:
-        """The value, or `None`; asked for `within` so many seconds."""
+    async def get(self, name: str, within: float | None = None) -> bytes | None:
+        """The value, or `None`; asked for `within` so many seconds instead of `TIMEOUT`."""
         found = await self._ask(within, "GET", name)
         return found if isinstance(found, bytes) else None
 
     async def put(self, name: str, value: bytes, ttl: float) -> None:
         """Write a value that goes by itself after `ttl` seconds."""
-        await self._ask(TIMEOUT, "SET", name, value, "PX", max(1, round(ttl * 1000)))
+        await self._ask(guard.TIMEOUT, "SET", name, value, "PX", max(1, round(ttl * 1000)))
 
-    async def claim(self, name: str, owner: str, ttl: float, within: float = TIMEOUT) -> bool:
+    async def claim(self, name: str, owner: str, ttl: float, within: float | None = None) -> bool:
         """Whether nobody else has a name, which is then the owner's for `ttl` seconds."""
         return await self._ask(within, "SET", name, owner, "NX", "PX", max(1, round(ttl * 1000))) is not None
 
     async def delete(self, name: str) -> None:
         """Remove a value."""
-        await self._ask(TIMEOUT, "DEL", name)
+        await self._ask(guard.TIMEOUT, "DEL", name)
 
-    async def run(self, script: str, keys: list[str], arguments: list[Word], within: float = TIMEOUT) -> object:
+    async def run(self, script: str, keys: list[str], arguments: list[Word], within: float | None = None) -> object:
         """What a server script answers."""
         return await self._ask(within, "EVAL", script, len(keys), *keys, *arguments)
 
     async def together(self, commands: Sequence[tuple[Word, ...]]) -> list[object]:
         """The answers of several commands, an exception in place of one that was refused; threads send them together."""
-        return await self._judged(TIMEOUT, partial(self._commands, commands))
+        return await self._judged(guard.TIMEOUT, partial(self._commands, commands))
 
     async def close(self) -> None:
         """Give back the connections."""
@@ -76,7 +75,7 @@ class Shared:
         answers: list[object] = []
         for words in commands:
             try:
-                answers.append(await self._command(TIMEOUT, *words))
+                answers.append(await self._command(guard.TIMEOUT, *words))
             except self._refusal as error:
                 answers.append(error)
         return answers
@@ -84,7 +83,8 @@ class Shared:
     async def _command(self, within: float, *words: Word) -> object:
         raise NotImplementedError
 
-    async def _ask(self, within: float, *words: Word) -> object:
+    async def _ask(self, within: float | None, *words: Word) -> object:
+        within = guard.TIMEOUT if within is None else within
         return await self._judged(within, partial(self._command, within, *words))
 
     async def _judged(self, within: float, ask: Callable[[], Awaitable[T]]) -> T:
@@ -117,8 +117,9 @@ class Shared:
 class LoopShared(Shared):
     """Redis on the running event loop."""
 
-    def __init__(self, url: str, breaker: Breaker, *, timeout: float = TIMEOUT) -> None:
+    def __init__(self, url: str, breaker: Breaker, *, timeout: float | None = None) -> None:
         super().__init__(breaker)
+        timeout = timeout or guard.TIMEOUT
         self._client = pooled(url, timeout=timeout, connect_timeout=timeout, connections=CONNECTIONS)
         self._asked: set[asyncio.Task[object]] = set()
         self._loop = asyncio.get_running_loop()
@@ -162,8 +163,9 @@ class LoopShared(Shared):
 class ThreadShared(Shared):
     """Redis for threads, each of which waits in place; the breaker learns nothing from one that does not judge."""
 
-    def __init__(self, url: str, breaker: Breaker, *, timeout: float = TIMEOUT, judges: bool = True) -> None:
+    def __init__(self, url: str, breaker: Breaker, *, timeout: float | None = None, judges: bool = True) -> None:
         super().__init__(breaker, judges=judges)
+        timeout = timeout or guard.TIMEOUT
         self._client = threaded(url, timeout=timeout, connect_timeout=timeout, connections=CONNECTIONS)
 
     async def close(self) -> None:

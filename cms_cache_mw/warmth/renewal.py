@@ -20,8 +20,8 @@ from cms_cache_mw.core.status import Reason
 from cms_cache_mw.flight import NOTHING, Follow
 from cms_cache_mw.recorder import Recorder
 from cms_cache_mw.runtime import drive
+from cms_cache_mw.stores import guard
 from cms_cache_mw.stores.memory import Variants
-from cms_cache_mw.stores.shared import TIMEOUT
 from cms_cache_mw.warmth.sitemap import MAX_BYTES
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class Renewal:
         """The bytes that memory has gained by what Redis has of each wish; 0 where there is nothing."""
         levels, now = self._engine.levels, self._engine.now()
         gained: list[int] = []
-        found = drive(levels.shared([(wish.site, wish.digest) for wish in wishes], now + TIMEOUT))
+        found = drive(levels.shared([(wish.site, wish.digest) for wish in wishes], now + guard.TIMEOUT))
         for wish, entry in zip(wishes, found, strict=True):
             lasts = entry is not None and _lasts(entry, wish, now)
             if entry and lasts:

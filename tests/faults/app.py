@@ -28,7 +28,8 @@ _wall = time.time
 time.time = lambda: _wall() + float(levers.get("skew") or 0)
 
 from cms_cache_mw import CacheMiddleware, Config, fragment  # noqa: E402
-from cms_cache_mw.stores.shared import TIMEOUT, LoopShared  # noqa: E402
+from cms_cache_mw.stores.guard import TIMEOUT  # noqa: E402
+from cms_cache_mw.stores.shared import LoopShared  # noqa: E402
 
 logging.basicConfig(level=logging.INFO, format="%(relativeCreated)d %(name)s %(levelname)s %(message)s")
 
