@@ -6,8 +6,8 @@ from cms_cache_mw.asgi import CacheMiddleware
 from cms_cache_mw.cache import Cache
 from cms_cache_mw.collecting import depends_on
 from cms_cache_mw.config import Config
-from cms_cache_mw.decorator import fragment
 from cms_cache_mw.dependencies import Dependencies
+from cms_cache_mw.fragments.decorator import fragment
 from cms_cache_mw.options import ConfigError
 from cms_cache_mw.wsgi import WSGICacheMiddleware
 

@@ -8,7 +8,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from cms_cache_mw.admin.door import opened
-from cms_cache_mw.audit import Sampled
+from cms_cache_mw.auditing.audit import Sampled
 from cms_cache_mw.cache import Cache
 from cms_cache_mw.collecting import current
 from cms_cache_mw.core.answer import Answer
@@ -16,9 +16,9 @@ from cms_cache_mw.core.policy import relayed
 from cms_cache_mw.core.tags import TagError, read_tags
 from cms_cache_mw.engine import Stale
 from cms_cache_mw.flight import PATIENCE
-from cms_cache_mw.inside_asgi import AsgiInside, nowhere
-from cms_cache_mw.messages import Bodiless, body_of, send_answer, send_live
-from cms_cache_mw.scope import hit_of, request_of
+from cms_cache_mw.shells.inside_asgi import AsgiInside, nowhere
+from cms_cache_mw.shells.messages import Bodiless, body_of, send_answer, send_live
+from cms_cache_mw.shells.scope import hit_of, request_of
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send

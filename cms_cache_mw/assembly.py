@@ -12,30 +12,28 @@ from blake3 import blake3
 
 from cms_cache_mw.adaptive import Adaptive
 from cms_cache_mw.allowance import Allowance
-from cms_cache_mw.audit import Audit
+from cms_cache_mw.auditing.audit import Audit
 from cms_cache_mw.core.cookies import Cookies
 from cms_cache_mw.core.keys import Keys, family
 from cms_cache_mw.core.tags import all_print, remembered_bytes
-from cms_cache_mw.counting import Counting
-from cms_cache_mw.dependents import Census
 from cms_cache_mw.depot import Depot
 from cms_cache_mw.engine import Engine
-from cms_cache_mw.explain import Explainer
+from cms_cache_mw.explaining.counting import Counting
+from cms_cache_mw.explaining.dependents import Census
+from cms_cache_mw.explaining.explain import Explainer
+from cms_cache_mw.explaining.history import History
+from cms_cache_mw.explaining.index import Index
 from cms_cache_mw.fill import FillLocks
-from cms_cache_mw.flags import Flags
 from cms_cache_mw.flight import Flights
-from cms_cache_mw.fragments import Fragments
-from cms_cache_mw.gate import Gate
+from cms_cache_mw.fragments.caching import Fragments
+from cms_cache_mw.fragments.namespaces import NAMES, Namespaces
+from cms_cache_mw.fragments.placeholders import Placeholders
 from cms_cache_mw.histogram import HIT_SECONDS, Histogram
-from cms_cache_mw.history import History
-from cms_cache_mw.index import Index
 from cms_cache_mw.levels import Levels
 from cms_cache_mw.merging import Merging
-from cms_cache_mw.metrics import Metrics
-from cms_cache_mw.namespaces import NAMES, Namespaces
+from cms_cache_mw.metrics.worker import Metrics
 from cms_cache_mw.origin import Origin
 from cms_cache_mw.outdated import Outdated
-from cms_cache_mw.placeholders import Placeholders
 from cms_cache_mw.purge.worker import Worker
 from cms_cache_mw.runtime import Runtime, running_loop
 from cms_cache_mw.slots import Slots
@@ -45,7 +43,9 @@ from cms_cache_mw.stores.policies import POLICIES
 from cms_cache_mw.stores.shared import LoopShared, ThreadShared
 from cms_cache_mw.stores.shares import Shares
 from cms_cache_mw.superseded import Superseded
-from cms_cache_mw.switches import Switchboard
+from cms_cache_mw.switching.flags import Flags
+from cms_cache_mw.switching.gate import Gate
+from cms_cache_mw.switching.switches import Switchboard
 from cms_cache_mw.tally import Tally
 from cms_cache_mw.warmth.errands import Errands
 from cms_cache_mw.warmth.pace import Pace
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from cms_cache_mw.config import Config
     from cms_cache_mw.core.rules import Rules
     from cms_cache_mw.purge.link import Link
-    from cms_cache_mw.switches import Switches
+    from cms_cache_mw.switching.switches import Switches
 
 PATIENCE: Final = 0.5
 """Seconds that a thread waits for Redis which nobody waits for."""

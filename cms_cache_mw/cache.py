@@ -16,21 +16,21 @@ from cms_cache_mw.collecting import Collector, collecting, gather
 from cms_cache_mw.config import Config
 from cms_cache_mw.core.language import purged_with
 from cms_cache_mw.core.target import Target
-from cms_cache_mw.decorator import forget, register, serving
+from cms_cache_mw.explaining.preview import Preview, preview
+from cms_cache_mw.fragments.decorator import forget, register, serving
 from cms_cache_mw.hold import Hold
-from cms_cache_mw.preview import Preview, preview
 from cms_cache_mw.purge.ledger import Motive
 from cms_cache_mw.purges import Purge, carried_out, stands
 from cms_cache_mw.runtime import drive, running_loop
 from cms_cache_mw.siblings import notice
 from cms_cache_mw.stores.ticker import boottime
-from cms_cache_mw.switches import changed
+from cms_cache_mw.switching.switches import changed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from cms_cache_mw.namespaces import Namespace
-    from cms_cache_mw.switches import SwitchOrder
+    from cms_cache_mw.fragments.namespaces import Namespace
+    from cms_cache_mw.switching.switches import SwitchOrder
     from cms_cache_mw.warmth.renewal import Application
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, overload
 from cms_cache_mw.core.target import Target
 
 if TYPE_CHECKING:
-    from cms_cache_mw.preview import Preview
+    from cms_cache_mw.explaining.preview import Preview
     from cms_cache_mw.purges import Purge
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from cms_cache_mw.core.entry import Key
-    from cms_cache_mw.marks import Marks
+    from cms_cache_mw.fragments.marks import Marks
 
 MAX_COLLECTED: Final = 4_096
 """Tags that may gather in one response or fragment; there is no header to hold them, but each takes memory."""

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_type_hints
 
 from cms_cache_mw.core import cookies, keys, tags
 from cms_cache_mw.core.rules import CMS, RFC, Rules
+from cms_cache_mw.explaining.preview import Guard
 from cms_cache_mw.options import ConfigError, between, known, parsed, typed
-from cms_cache_mw.preview import Guard
 from cms_cache_mw.stores.connect import understood
 from cms_cache_mw.stores.policies import PolicyName  # noqa: TC001 - the check of types reads it
-from cms_cache_mw.switches import SwitchError, Switches
+from cms_cache_mw.switching.switches import SwitchError, Switches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Final
 
 from cms_cache_mw.core.codec import decode, encode, encode_names
 from cms_cache_mw.core.status import Reason
-from cms_cache_mw.flags import Flags
 from cms_cache_mw.stores.guard import StoreError
+from cms_cache_mw.switching.flags import Flags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from cms_cache_mw.core.entry import Entry
-    from cms_cache_mw.index import Index
+    from cms_cache_mw.explaining.index import Index
     from cms_cache_mw.purge.worker import Worker
     from cms_cache_mw.stores.shared import Shared
 

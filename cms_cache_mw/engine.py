@@ -30,19 +30,19 @@ from cms_cache_mw.visitor import Visitor
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from cms_cache_mw.audit import Sampled
+    from cms_cache_mw.auditing.audit import Sampled
     from cms_cache_mw.core.entry import Entry, Key
     from cms_cache_mw.core.keys import Keys
     from cms_cache_mw.core.message import Request
     from cms_cache_mw.core.rules import Rules
-    from cms_cache_mw.flags import Flags
     from cms_cache_mw.flight import Flights
-    from cms_cache_mw.gate import Gate
+    from cms_cache_mw.fragments.placeholders import Placeholders
     from cms_cache_mw.levels import Levels
     from cms_cache_mw.origin import Origin
-    from cms_cache_mw.placeholders import Placeholders
     from cms_cache_mw.purge.worker import Worker
     from cms_cache_mw.runtime import Runtime
+    from cms_cache_mw.switching.flags import Flags
+    from cms_cache_mw.switching.gate import Gate
     from cms_cache_mw.tally import Tally
 
 FIRST_LEASE: Final = 0.1

@@ -11,8 +11,8 @@ import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from cms_cache_mw.flags import Flags
 from cms_cache_mw.stores.guard import StoreError
+from cms_cache_mw.switching.flags import Flags
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

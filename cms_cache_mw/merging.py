@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
-from cms_cache_mw.flags import Flags
 from cms_cache_mw.flight import NOTHING, PATIENCE, Flights, Follow, Landing, Lead, Turn
+from cms_cache_mw.switching.flags import Flags
 
 if TYPE_CHECKING:
     from collections.abc import Callable

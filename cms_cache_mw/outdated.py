@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from cms_cache_mw.core.keys import Keys
     from cms_cache_mw.core.message import Head, Request
-    from cms_cache_mw.flags import Flags
     from cms_cache_mw.purge.worker import Worker
     from cms_cache_mw.runtime import Runtime
+    from cms_cache_mw.switching.flags import Flags
 
 UNSAFE: Final = Motive("visitors", "answers to unsafe requests")
 MOST_PENDING: Final = 10_000

@@ -23,7 +23,7 @@ from cms_cache_mw.core.storing import Freshen, Store
 from cms_cache_mw.core.tags import TagError, group_print, implicit_prints, read_tags, tagging
 from cms_cache_mw.encoding import Gzip
 from cms_cache_mw.flight import NOTHING, Landing
-from cms_cache_mw.marks import Marks
+from cms_cache_mw.fragments.marks import Marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable

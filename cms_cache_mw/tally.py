@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 from cms_cache_mw.core.keys import shown_path, shown_query
 from cms_cache_mw.core.message import Request
 from cms_cache_mw.core.status import Reason
+from cms_cache_mw.explaining.journal import LONGEST_URL, Journal
 from cms_cache_mw.histogram import RENDER_SECONDS, Histogram
-from cms_cache_mw.journal import LONGEST_URL, Journal
 
 if TYPE_CHECKING:
     from cms_cache_mw.core.entry import Entry, Key

@@ -15,15 +15,19 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 from cms_cache_mw.admin.door import opened
-from cms_cache_mw.audit import Sampled
+from cms_cache_mw.auditing.audit import Sampled
 from cms_cache_mw.cache import Cache
-from cms_cache_mw.closing import Then
 from cms_cache_mw.collecting import current
 from cms_cache_mw.core.answer import Answer
 from cms_cache_mw.core.status import Reason
 from cms_cache_mw.core.tags import TagError, read_tags
 from cms_cache_mw.engine import Stale
-from cms_cache_mw.environ import (
+from cms_cache_mw.options import ConfigError
+from cms_cache_mw.purge.process import at_end, unfit
+from cms_cache_mw.recorder import Recorder
+from cms_cache_mw.runtime import drive
+from cms_cache_mw.shells.closing import Then
+from cms_cache_mw.shells.environ import (
     environ_for,
     fields_of,
     files_of,
@@ -34,11 +38,7 @@ from cms_cache_mw.environ import (
     request_of,
     status_of,
 )
-from cms_cache_mw.inside_wsgi import WsgiInside
-from cms_cache_mw.options import ConfigError
-from cms_cache_mw.process import at_end, unfit
-from cms_cache_mw.recorder import Recorder
-from cms_cache_mw.runtime import drive
+from cms_cache_mw.shells.inside_wsgi import WsgiInside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Iterator

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from cms_cache_mw import decorator, registry
 from cms_cache_mw.flight import Flights
+from cms_cache_mw.fragments import decorated, decorator
 from tests.support.clock import Clock
 from tests.support.proxy import Proxy
 from tests.support.server import INSTALL_REDIS, Kind, Server, binary
@@ -123,11 +123,11 @@ class _Warnings(logging.Handler):
 @pytest.fixture(autouse=True)
 def own_fragments(no_task_left: None) -> Iterator[None]:
     """Keep from a test the fragments that others decorate and the caches that they have left to the garbage collector."""
-    before = dict(registry._renderers)
+    before = dict(decorated._renderers)
     decorator._alive.clear()
     yield
-    registry._renderers.clear()
-    registry._renderers.update(before)
+    decorated._renderers.clear()
+    decorated._renderers.update(before)
 
 
 @pytest.fixture(autouse=True)

@@ -26,8 +26,8 @@ from cms_cache_mw import Cache, CacheMiddleware, Config, WSGICacheMiddleware
 from cms_cache_mw.admin.table import ENDPOINTS
 from cms_cache_mw.cli.commands import commands
 from cms_cache_mw.core.status import Reason
-from cms_cache_mw.flags import MEANINGS
-from cms_cache_mw.measures import MEASURES
+from cms_cache_mw.metrics.measures import MEASURES
+from cms_cache_mw.switching.flags import MEANINGS
 from tests.support.document import DOCS, PAGES, ROOT, blocks, command_lines, doubt
 
 if TYPE_CHECKING:

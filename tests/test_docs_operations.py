@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from cms_cache_mw.flags import MEANINGS
-from cms_cache_mw.measures import MEASURES
+from cms_cache_mw.metrics.measures import MEASURES
+from cms_cache_mw.switching.flags import MEANINGS
 
 DOCS = Path(__file__).parents[1] / "docs"
 ROOT = DOCS.parent

@@ -11,15 +11,15 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from cms_cache_mw import Cache, CacheMiddleware, Config
-from cms_cache_mw import environ as environs
-from cms_cache_mw import scope as scopes
 from cms_cache_mw.core.answer import Answer
 from cms_cache_mw.core.entry import Entry, Freshness
 from cms_cache_mw.core.holes import Filled, joined, page
 from cms_cache_mw.engine import Stale
-from cms_cache_mw.environ import headers_of, status_of
-from cms_cache_mw.gate import Gate
 from cms_cache_mw.hits import READ_AGAIN
+from cms_cache_mw.shells import environ as environs
+from cms_cache_mw.shells import scope as scopes
+from cms_cache_mw.shells.environ import headers_of, status_of
+from cms_cache_mw.switching.gate import Gate
 from tests.support.asgi import WALL, fields
 from tests.support.clock import Clock
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from cms_cache_mw.admin.api import Admin, missing
 from cms_cache_mw.admin.live import Live
-from cms_cache_mw.environ import headers_of, input_of
-from cms_cache_mw.environ import request_of as request_in_environ
-from cms_cache_mw.messages import body_of, send_answer, send_live
 from cms_cache_mw.options import ConfigError
 from cms_cache_mw.runtime import drive
-from cms_cache_mw.scope import request_of as request_in_scope
+from cms_cache_mw.shells.environ import headers_of, input_of
+from cms_cache_mw.shells.environ import request_of as request_in_environ
+from cms_cache_mw.shells.messages import body_of, send_answer, send_live
+from cms_cache_mw.shells.scope import request_of as request_in_scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from cms_cache_mw.audit import Finding
+from cms_cache_mw.auditing.audit import Mismatch
 
 if TYPE_CHECKING:
     from cms_cache_mw.admin.endpoint import Call, Nothing
@@ -25,7 +25,7 @@ class Audited(msgspec.Struct, frozen=True):
     low: float
     high: float
     """Bounds of the true share, with 95 % confidence."""
-    findings: tuple[Finding, ...]
+    findings: tuple[Mismatch, ...]
     """The latest ones, newest first."""
 
 

@@ -10,8 +10,8 @@ import msgspec
 from cms_cache_mw.admin.endpoint import RefusalError
 from cms_cache_mw.core.language import purged_with
 from cms_cache_mw.core.tags import TagError, read_tag, tag_print
-from cms_cache_mw.counting import touched
-from cms_cache_mw.dependents import Dependent, Dependents
+from cms_cache_mw.explaining.counting import touched
+from cms_cache_mw.explaining.dependents import Dependent, Dependents
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cms_cache_mw.admin.endpoint import Call
     from cms_cache_mw.cache import Cache
     from cms_cache_mw.core.entry import Entry
-    from cms_cache_mw.index import Facts
+    from cms_cache_mw.explaining.index import Facts
 
 
 QUESTIONS: Final = 16

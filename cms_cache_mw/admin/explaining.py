@@ -9,13 +9,13 @@ import msgspec
 
 from cms_cache_mw.admin.endpoint import RefusalError
 from cms_cache_mw.core.message import Request
-from cms_cache_mw.explanation import Told
-from cms_cache_mw.journal import LAST
+from cms_cache_mw.explaining.explanation import Told
+from cms_cache_mw.explaining.journal import LAST
 
 if TYPE_CHECKING:
     from cms_cache_mw.admin.endpoint import Call
     from cms_cache_mw.core.message import Field
-    from cms_cache_mw.explanation import Explanation
+    from cms_cache_mw.explaining.explanation import Explanation
 
 MAX_FIELDS = 20
 

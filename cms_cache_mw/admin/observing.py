@@ -9,7 +9,7 @@ import msgspec
 
 from cms_cache_mw.admin.endpoint import RefusalError
 from cms_cache_mw.core.answer import Answer
-from cms_cache_mw.metrics import exposition
+from cms_cache_mw.metrics.worker import exposition
 from cms_cache_mw.stores.guard import StoreError
 
 if TYPE_CHECKING:

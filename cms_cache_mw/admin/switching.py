@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from cms_cache_mw.admin.endpoint import RefusalError, Reply
-from cms_cache_mw.flags import MEANINGS
 from cms_cache_mw.stores.guard import StoreError
-from cms_cache_mw.switches import SwitchError
+from cms_cache_mw.switching.flags import MEANINGS
+from cms_cache_mw.switching.switches import SwitchError
 
 if TYPE_CHECKING:
     from cms_cache_mw.admin.endpoint import Call, Nothing
     from cms_cache_mw.cache import Cache
-    from cms_cache_mw.switches import SwitchOrder
+    from cms_cache_mw.switching.switches import SwitchOrder
 
 
 class Flag(msgspec.Struct, frozen=True):

@@ -18,9 +18,9 @@ from cms_cache_mw.admin import (
     warming,
 )
 from cms_cache_mw.admin.endpoint import Endpoint, Nothing, Problem
-from cms_cache_mw.explanation import Explanation
+from cms_cache_mw.explaining.explanation import Explanation
 from cms_cache_mw.purges import Purge
-from cms_cache_mw.switches import SwitchOrder
+from cms_cache_mw.switching.switches import SwitchOrder
 
 if TYPE_CHECKING:
     from cms_cache_mw.admin.endpoint import Call
@@ -77,8 +77,13 @@ ENDPOINTS: Final = (
         {200: switching.SwitchPositions, 202: switching.SwitchPositions, 503: Problem},
     ),
     Endpoint(
-        "POST", "/warm", "purge", warming.warm, warming.WarmOrder, {202: warming.Errand, 404: Problem, 409: Problem}
+        "POST",
+        "/warm",
+        "purge",
+        warming.warm,
+        warming.WarmOrder,
+        {202: warming.ErrandShown, 404: Problem, 409: Problem},
     ),
-    Endpoint("GET", "/warm", "read", warming.errands, answers={200: warming.Errands}),
-    Endpoint("GET", "/warm/{id}", "read", warming.errand, warming.Named, {200: warming.Errand, 404: Problem}),
+    Endpoint("GET", "/warm", "read", warming.errands, answers={200: warming.ErrandsShown}),
+    Endpoint("GET", "/warm/{id}", "read", warming.errand, warming.Named, {200: warming.ErrandShown, 404: Problem}),
 )

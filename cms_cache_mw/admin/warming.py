@@ -34,7 +34,7 @@ class Fault(msgspec.Struct, frozen=True):
     error: str
 
 
-class Errand(msgspec.Struct, frozen=True):
+class ErrandShown(msgspec.Struct, frozen=True):
     """Where an errand stands; the numbers are pages. What was `held` was there already."""
 
     id: str
@@ -54,10 +54,10 @@ class Errand(msgspec.Struct, frozen=True):
     """The path that tells this anew."""
 
 
-class Errands(msgspec.Struct, frozen=True):
+class ErrandsShown(msgspec.Struct, frozen=True):
     """The errands of the worker that was asked, the latest last."""
 
-    errands: list[Errand]
+    errands: list[ErrandShown]
 
 
 class Named(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -82,7 +82,7 @@ async def warm(call: Call, order: WarmOrder) -> Reply:
     return Reply(202, _told(call, errand.progress()))
 
 
-async def errand(call: Call, named: Named) -> Errand:
+async def errand(call: Call, named: Named) -> ErrandShown:
     """Where an errand stands, whichever worker runs it."""
     found = await call.cache.warmth.errands.progress(named.id)
     if found is None:
@@ -90,11 +90,11 @@ async def errand(call: Call, named: Named) -> Errand:
     return _told(call, found)
 
 
-async def errands(call: Call, _: Nothing) -> Errands:
+async def errands(call: Call, _: Nothing) -> ErrandsShown:
     """The errands of this worker."""
-    return Errands([_told(call, progress) for progress in call.cache.warmth.errands.all()])
+    return ErrandsShown([_told(call, progress) for progress in call.cache.warmth.errands.all()])
 
 
-def _told(call: Call, progress: dict[str, Any]) -> Errand:
+def _told(call: Call, progress: dict[str, Any]) -> ErrandShown:
     path = f"{call.cache.config.admin_path}/warm/{progress['id']}"
-    return msgspec.convert(progress | {"progress": path}, Errand)
+    return msgspec.convert(progress | {"progress": path}, ErrandShown)

@@ -25,7 +25,7 @@ FORGOTTEN: Final = 60.0
 _WIDTHS: Final = (9, 4, 22, 26, 9, 0)
 
 
-class Follower:
+class Trail:
     """What was seen of the workers behind one address."""
 
     def __init__(self, server: Remote, wanted: dict[str, str], last: int) -> None:
@@ -64,10 +64,10 @@ def tail(call: Call, *, url: str, site: str, reason: str, last: int, no_follow: 
     Processes behind one address take turns in answering: what one of them decided may come a moment later than that of another.
     """
     wanted = {"url": url, "site": site, "reason": reason}
-    followers = [Follower(server, wanted, last) for server in call.servers]
+    trails = [Trail(server, wanted, last) for server in call.servers]
     try:
         while True:
-            found = [each for follower in followers for _ in range(ASKED) for each in follower.look()]
+            found = [each for trail in trails for _ in range(ASKED) for each in trail.look()]
             for each in sorted(found, key=lambda each: each["at"]):
                 _print(call, each)
             if no_follow:

@@ -30,7 +30,7 @@ HOTTEST: Final = 10
 
 
 @dataclass
-class Seen:
+class Snapshot:
     """One worker as it was seen last, and the time before."""
 
     found: Mapping[str, Any]
@@ -39,19 +39,19 @@ class Seen:
     rates: Counter[str] = field(default_factory=Counter)
     """Answers a second by reason."""
 
-    def again(self, found: Mapping[str, Any], at: float, look: int) -> Seen:
+    def again(self, found: Mapping[str, Any], at: float, look: int) -> Snapshot:
         """The same worker now; a worker that counts less than before has been started anew."""
         answers, before = found.get("answers", {}), self.found.get("answers", {})
         past = max(at - self.at, 1e-6)
         rates = Counter({word: max(0, number - before.get(word, 0)) / past for word, number in answers.items()})
-        return Seen(found, at, look, rates)
+        return Snapshot(found, at, look, rates)
 
 
 class Fleet:
     """The workers that have answered."""
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[str, object], Seen] = {}
+        self._seen: dict[tuple[str, object], Snapshot] = {}
         self._look = 0
         self.hottest: list[Mapping[str, Any]] = []
         """The most used entries of the worker that answered last."""
@@ -77,11 +77,11 @@ class Fleet:
         now = time.monotonic()
         for name, stats in found.items():
             before = self._seen.get(name)
-            self._seen[name] = before.again(stats, now, self._look) if before else Seen(stats, now, self._look)
+            self._seen[name] = before.again(stats, now, self._look) if before else Snapshot(stats, now, self._look)
         for name in [name for name, seen in self._seen.items() if seen.look <= self._look - FORGOTTEN]:
             del self._seen[name]
 
-    def __iter__(self) -> Iterator[tuple[str, Seen]]:
+    def __iter__(self) -> Iterator[tuple[str, Snapshot]]:
         """The workers by address and process."""
         alone = len({address for address, _ in self._seen}) == 1
         for (address, pid), seen in sorted(self._seen.items(), key=str):

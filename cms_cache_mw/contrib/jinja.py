@@ -19,8 +19,8 @@ from jinja2.ext import Extension
 
 from cms_cache_mw.collecting import depends_on
 from cms_cache_mw.core.tags import spelled
-from cms_cache_mw.decorator import at_hand
-from cms_cache_mw.namespaces import simple_key
+from cms_cache_mw.fragments.decorator import at_hand
+from cms_cache_mw.fragments.namespaces import simple_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

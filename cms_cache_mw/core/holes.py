@@ -19,7 +19,7 @@ MEASURED: Final = frozenset(
 """Fields about a body whose holes the application has not seen filled."""
 
 
-class Held(Protocol):
+class Holder(Protocol):
     """Where parts are held."""
 
     def get(self, key: Key) -> object:
@@ -31,7 +31,7 @@ class Held(Protocol):
 class Filled:
     """What a page was filled to, and with which parts; good as long as these are still the ones that are held."""
 
-    uses: tuple[tuple[Held, Key, Entry], ...]
+    uses: tuple[tuple[Holder, Key, Entry], ...]
     page: Entry
 
     def lasts(self, check: Callable[[Entry, float], object], now: float) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import sys
 import threading
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -18,6 +17,7 @@ from cms_cache_mw.purge.follower import Follower, worker_name
 from cms_cache_mw.purge.ledger import LINES, rows
 from cms_cache_mw.purge.link import Link
 from cms_cache_mw.purge.local import LocalBarrier
+from cms_cache_mw.purge.process import unfit
 from cms_cache_mw.purge.registry import MAX_WORKERS, registry
 from cms_cache_mw.purge.shelf import switch_call, switches_key
 from cms_cache_mw.purge.wire import packed
@@ -79,7 +79,8 @@ class Worker:
         self._everything, self._unsure, self._reset, self._breaker = everything, unsure_max, reset, breaker
         self._tend, self._learn, self._now = tend, learn, now
         if url:
-            _need_threads()
+            if why := unfit():
+                raise RuntimeError(why)
         else:
             self._barrier = LocalBarrier(self.clock, now=now)
 
@@ -222,16 +223,3 @@ class Worker:
             self.propagation = ticket.waited
 
         ticket.done.add_done_callback(note)
-
-
-def _need_threads() -> None:
-    """Refuse a process in which the follower could not go on while the application is busy."""
-    patched = sys.modules.get("gevent.monkey")
-    if patched and patched.is_module_patched("threading"):
-        raise RuntimeError(
-            "gevent has replaced threads: a purge could not be acknowledged while the application is busy;"
-            " run the site with threads or asyncio, or without redis_url"
-        )
-    uwsgi = sys.modules.get("uwsgi")
-    if uwsgi and not {"enable-threads", "threads", b"enable-threads", b"threads"} & set(uwsgi.opt):
-        raise RuntimeError("uWSGI runs no threads of Python's: set enable-threads = true, or leave out redis_url")

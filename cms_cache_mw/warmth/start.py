@@ -10,8 +10,8 @@ from heapq import merge
 from itertools import filterfalse, islice
 from typing import TYPE_CHECKING, Final
 
-from cms_cache_mw.namespaces import NAMES
-from cms_cache_mw.order import Order
+from cms_cache_mw.fragments.namespaces import NAMES
+from cms_cache_mw.fragments.order import Order
 from cms_cache_mw.runtime import drive
 from cms_cache_mw.warmth import place as places
 from cms_cache_mw.warmth.popularity import PARTS
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from cms_cache_mw.core.entry import Key
-    from cms_cache_mw.fragments import Fragments
+    from cms_cache_mw.fragments.caching import Fragments
     from cms_cache_mw.stores.memory import Memory
     from cms_cache_mw.warmth.popularity import Popularity
     from cms_cache_mw.warmth.renewal import Renewal

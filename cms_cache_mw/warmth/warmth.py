@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cms_cache_mw.engine import Engine
-    from cms_cache_mw.flags import Flags
+    from cms_cache_mw.switching.flags import Flags
     from cms_cache_mw.warmth.errands import Errands
     from cms_cache_mw.warmth.pace import Pace
     from cms_cache_mw.warmth.renewal import Application, Renewal

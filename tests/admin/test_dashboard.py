@@ -218,7 +218,7 @@ def test_events_go_on(site: Site) -> None:
 
 async def test_events_end(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """After some lines the answer ends, so that a server which is told to end has nothing to wait for."""
-    monkeypatch.setattr("cms_cache_mw.messages.EVERY", 0.0)
+    monkeypatch.setattr("cms_cache_mw.shells.messages.EVERY", 0.0)
     async with caching(Pages(), clock, admin_token=TOKEN) as site:
         reply = await Visitor(site).get("/_cache/events", BEARER)
         assert reply.ended

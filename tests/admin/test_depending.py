@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cms_cache_mw import fragment
-from cms_cache_mw.index import Index
+from cms_cache_mw.explaining.index import Index
 from tests.support.asgi import HTML, Page, Pages, Reply, Visitor, caching
 
 if TYPE_CHECKING:

@@ -46,7 +46,7 @@ JUNK = st.recursive(
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that goes on goes on without pause."""
-    monkeypatch.setattr("cms_cache_mw.messages.EVERY", 0.0)
+    monkeypatch.setattr("cms_cache_mw.shells.messages.EVERY", 0.0)
 
 
 def meant(schema: dict[str, Any]) -> st.SearchStrategy[Any]:

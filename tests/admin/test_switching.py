@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cms_cache_mw.flags import MEANINGS
+from cms_cache_mw.switching.flags import MEANINGS
 from tests.support.asgi import Pages, Reply, Visitor, caching
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from cms_cache_mw import CacheMiddleware, Config, WSGICacheMiddleware
-from cms_cache_mw import environ as environs
 from cms_cache_mw.core.entry import Entry
 from cms_cache_mw.core.status import held
-from cms_cache_mw.scope import hit_of
+from cms_cache_mw.shells import environ as environs
+from cms_cache_mw.shells.scope import hit_of
 from tests.bench.browser import environ, scope
 from tests.bench.figure import Figure
 from tests.bench.hits import HEAD, PAGE, under_asgi, under_wsgi

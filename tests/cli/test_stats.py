@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from cms_cache_mw.cli.stats import served
-from cms_cache_mw.cli.top import Fleet, Seen
+from cms_cache_mw.cli.top import Fleet, Snapshot
 from tests.support.cli import Shell
 from tests.support.origin import page
 
@@ -60,7 +60,7 @@ def test_top(site: Site) -> None:
 def test_rates() -> None:
     """Answers a second are what was counted since the last look; a worker that counts less has been started anew."""
     before: dict[str, Any] = {"answers": {"hit": 10, "cookie": 5}}
-    seen = Seen(before, at=100.0, look=1).again({"answers": {"hit": 30, "cookie": 0, "stale": 4}}, 102.0, 2)
+    seen = Snapshot(before, at=100.0, look=1).again({"answers": {"hit": 30, "cookie": 0, "stale": 4}}, 102.0, 2)
     assert dict(seen.rates) == {"hit": 10.0, "cookie": 0.0, "stale": 2.0}
     assert list(Fleet()) == []
 

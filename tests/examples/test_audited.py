@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from cms_cache_mw.audit import Audit
+    from cms_cache_mw.auditing.audit import Audit
 
 SAMPLES: Final = 360 if os.environ.get("FAULTS") == "long" else 100
 """At full length what an hour of ten hits a second gives at `audit_rate=0.01`."""

@@ -215,7 +215,7 @@ class TestWithoutThreads:
         monkey = types.ModuleType("gevent.monkey")
         monkey.is_module_patched = lambda name: name == "threading"  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "gevent.monkey", monkey)
-        with pytest.raises(RuntimeError, match="gevent has replaced threads"):
+        with pytest.raises(RuntimeError, match="gevent has patched threading"):
             Member("redis://127.0.0.1:1/0", namespace, lease=1.0)
         assert Member(None, namespace, lease=1.0).worker.scope == "process"
         monkey.is_module_patched = lambda _: False  # type: ignore[attr-defined]
@@ -227,7 +227,7 @@ class TestWithoutThreads:
         uwsgi = types.ModuleType("uwsgi")
         uwsgi.opt = {"http": b":8000"}  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "uwsgi", uwsgi)
-        with pytest.raises(RuntimeError, match="enable-threads = true"):
+        with pytest.raises(RuntimeError, match="start it with --enable-threads"):
             Member("redis://127.0.0.1:1/0", namespace, lease=1.0)
         uwsgi.opt = {option: True}  # type: ignore[attr-defined]
         assert Member("redis://127.0.0.1:1/0", namespace, lease=1.0).worker.scope == "everywhere"

@@ -16,7 +16,7 @@ from cms_cache_mw import (
     depends_on,
     fragment,
 )
-from cms_cache_mw.preview import Preview
+from cms_cache_mw.explaining.preview import Preview
 from cms_cache_mw.purges import Purge
 
 if TYPE_CHECKING:

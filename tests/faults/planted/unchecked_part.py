@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cms_cache_mw.core.entry import Entry
-from cms_cache_mw.fragments import Fragments
+from cms_cache_mw.fragments.caching import Fragments
 from tests.faults.app import app
 
 if TYPE_CHECKING:
-    from cms_cache_mw.order import Order
+    from cms_cache_mw.fragments.order import Order
 
 __all__ = ["app"]
 

@@ -12,8 +12,8 @@ from django.utils.safestring import mark_safe
 from cms_cache_mw.collecting import depends_on
 from cms_cache_mw.contrib.django.kinds import kind_of
 from cms_cache_mw.core.tags import spelled
-from cms_cache_mw.decorator import at_hand
-from cms_cache_mw.namespaces import simple_key
+from cms_cache_mw.fragments.decorator import at_hand
+from cms_cache_mw.fragments.namespaces import simple_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,3 @@
+"""What is served, compared with what would be rendered."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Tests of the comparator."""
+
+from __future__ import annotations

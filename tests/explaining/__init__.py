@@ -1,0 +1,3 @@
+"""Tests of what the cache knows of itself."""
+
+from __future__ import annotations

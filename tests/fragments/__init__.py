@@ -1,0 +1,3 @@
+"""Tests of fragments."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Tests of metrics."""
+
+from __future__ import annotations
