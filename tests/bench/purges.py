@@ -1,12 +1,17 @@
-"""What a purge costs, with eight workers in this process and a real Valkey, and what it adds to a hit."""
+"""What a purge costs, with eight workers and a real Valkey, and what it adds to a hit."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from cms_cache_mw.core.entry import Entry, Freshness
+from cms_cache_mw.purge.link import Link
+from cms_cache_mw.purge.wire import packed
 from cms_cache_mw.purge.worker import Worker
 from cms_cache_mw.stores.guard import Breaker
 from cms_cache_mw.stores.lru import LRU
@@ -22,20 +27,22 @@ WORKERS = 8
 PURGES = 300
 DEPENDENTS = 500_000
 READS = 1_000
-"""Reads a second, of a purged tag among others, in the process that also holds all followers."""
+"""Reads a second in all processes, of a purged tag among others."""
+CALLS = 3_000
+LINE = b'{"type":"begun","kind":"hard","who":"admin","reason":"","names":["page:7"],"named":1,"render_ms":0.0}'
 
 
 def measure() -> Iterator[Figure]:
     """The figures of purging."""
     with Server() as server:
-        workers = [_worker(server.url) for _ in range(WORKERS)]
+        worker = _worker(server.url)
         try:
-            yield from _latency(server, workers)
-            yield from _dependents(workers)
-            yield from _fresh(server.url, workers)
+            yield from _latency(server, worker)
+            yield from _dependents(worker)
+            yield from _fresh(server.url, worker)
         finally:
-            for worker in workers:
-                worker.stop()
+            worker.stop()
+        yield from _redis_time(server)
     yield from _check()
 
 
@@ -54,42 +61,90 @@ def _purged(worker: Worker, tag: int) -> float:
     return boottime() - began
 
 
-def _settle(workers: list[Worker]) -> None:
+def _settle(worker: Worker) -> None:
     """Wait until acknowledgements prove something: the first purge of a new epoch waits for the leases before it."""
     for _ in range(4):
-        _purged(workers[0], 2)
+        _purged(worker, 2)
         time.sleep(1)
 
 
-def _latency(server: Server, workers: list[Worker]) -> Iterator[Figure]:
-    _settle(workers)
+def _latency(server: Server, worker: Worker) -> Iterator[Figure]:
+    """Seven workers in processes of their own, as a server has them, and this one, which purges."""
+    with ExitStack() as ended:
+        others = [ended.enter_context(_process(server.url)) for _ in range(WORKERS - 1)]
+        _settle(worker)
+        idle = [_paced(worker, number) for number in range(PURGES)]
+        yield Figure("purge to 200, 8 workers idle, median", percentile(idle, 0.5) * 1000, "ms", 5)
+        for other in others:
+            _tell(other, "read")
+        busy = [_paced(worker, number) for number in range(PURGES)]
+        yield Figure(
+            "purge to 200 under 1,000 reads a second, 99th percentile", percentile(busy, 0.99) * 1000, "ms", 100
+        )
+
+
+def _redis_time(server: Server) -> Iterator[Figure]:
+    """What Redis spends on one, with nobody else at work on the processors."""
     client: Any = server.client()
-    client.config_resetstat()
-    idle = [_paced(workers, number) for number in range(PURGES)]
-    yield Figure("purge to 200, 8 workers idle, median", percentile(idle, 0.5) * 1000, "ms", 5)
-    spent = client.info("commandstats")["cmdstat_evalsha"]["usec_per_call"]
-    yield Figure("Redis time of a purge or a renewal, mean", spent, "µs", 50)
+    link = Link(server.url, "bench", timeout=1.0)
+    joined = link.join(0, 0, b"", 3.0)
+    place = joined.epoch, joined.seq, joined.tip
+    for what, call in (
+        ("renewal", lambda: link.renew(*place, b"bench", lease=3.0)),
+        ("purge", lambda: link.purge(packed([7]), kind="hard", line=LINE)),
+    ):
+        call()
+        client.config_resetstat()
+        for _ in range(CALLS):
+            call()
+        spent = client.info("commandstats")["cmdstat_evalsha"]["usec_per_call"]
+        yield Figure(f"Redis time of a {what}, mean", spent, "µs", 50)
+    link.close()
+
+
+@contextmanager
+def _process(url: str) -> Iterator[subprocess.Popen[str]]:
+    """A worker in a process of its own that follows, and reads once it is told to."""
+    command = [sys.executable, "-m", "tests.bench.purges", url]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "leased\n"
+        yield process
+        _tell(process, "end")
+
+
+def _tell(process: subprocess.Popen[str], what: str) -> None:
+    assert process.stdin
+    process.stdin.write(f"{what}\n")
+    process.stdin.flush()
+
+
+def _serve(url: str) -> None:
+    """Follow purges, and after a line of input read, until the next."""
+    worker = _worker(url)
+    sys.stdout.write("leased\n")
+    sys.stdout.flush()
     stop = threading.Event()
-    reader = threading.Thread(target=_read, args=(workers, stop))
-    reader.start()
-    try:
-        busy = [_paced(workers, number) for number in range(PURGES)]
-    finally:
-        stop.set()
-        reader.join()
-    yield Figure("purge to 200 under 1,000 reads a second, 99th percentile", percentile(busy, 0.99) * 1000, "ms", 100)
+    reader = threading.Thread(target=_read, args=(worker, stop))
+    for line in sys.stdin:
+        if line == "end\n":
+            break
+        reader.start()
+    stop.set()
+    worker.stop()
 
 
-def _paced(workers: list[Worker], number: int) -> float:
+def _read(worker: Worker, stop: threading.Event) -> None:
+    entries = [_entry(worker, tag) for tag in range(100, 120)]
+    number = 0
+    while not stop.wait(WORKERS / READS):
+        number += 1
+        worker.clock.check(entries[number % len(entries)], boottime())
+
+
+def _paced(worker: Worker, number: int) -> float:
     time.sleep(0.005)
-    return _purged(workers[number % WORKERS], 100 + number)
-
-
-def _read(workers: list[Worker], stop: threading.Event) -> None:
-    entries = [_entry(worker, tag) for worker in workers for tag in range(100, 120)]
-    while not stop.wait(1 / READS):
-        for place, worker in enumerate(workers):
-            worker.clock.check(entries[place], boottime())
+    return _purged(worker, 100 + number)
 
 
 def _entry(worker: Worker, tag: int, size: int = 200) -> Entry:
@@ -97,27 +152,27 @@ def _entry(worker: Worker, tag: int, size: int = 200) -> Entry:
     return Entry(200, (), b"x" * size, Freshness(300), boottime(), epoch, pos, (1, tag))
 
 
-def _dependents(workers: list[Worker]) -> Iterator[Figure]:
+def _dependents(worker: Worker) -> Iterator[Figure]:
     """One worker holds half a million pages with a tag; a purge of it takes as long as one of a tag of a single page."""
     memory = Memory(LRU(), Budget(2_000_000_000), max_items=DEPENDENTS)
     for number in range(DEPENDENTS):
-        memory.put((b"http", b"h", b"/%d" % number, b""), _entry(workers[0], 7))
+        memory.put((b"http", b"h", b"/%d" % number, b""), _entry(worker, 7))
     many, one = [], []
     for _ in range(100):
-        many.append(_purged(workers[0], 7))
-        one.append(_purged(workers[0], 8))
+        many.append(_purged(worker, 7))
+        one.append(_purged(worker, 8))
         time.sleep(0.005)
     ratio = percentile(many, 0.5) / percentile(one, 0.5)
     yield Figure(f"purge of a tag of {DEPENDENTS:,} pages against one page", ratio, "x", 2)
 
 
-def _fresh(url: str, workers: list[Worker]) -> Iterator[Figure]:
+def _fresh(url: str, worker: Worker) -> Iterator[Figure]:
     """A process that has just started and never served, such as a command line."""
     alone = [Worker(url, "bench", everything=1, lease=3.0, reset=lambda: None, breaker=Breaker()) for _ in range(20)]
-    first = [_purged(worker, 9) for worker in alone]
-    for worker in alone:
-        worker.stop()
-    usual = [_purged(workers[0], 9) for _ in range(20)]
+    first = [_purged(each, 9) for each in alone]
+    for each in alone:
+        each.stop()
+    usual = [_purged(worker, 9) for _ in range(20)]
     ratio = percentile(first, 0.5) / percentile(usual, 0.5)
     yield Figure("first purge of a process that only purges, against a worker's", ratio, "x", 5)
 
@@ -139,3 +194,7 @@ def _check() -> Iterator[Figure]:
     nothing, unchanged, tags = interleaved(*works, calls=20_000)
     yield Figure("serving check, nothing purged since", (unchanged - nothing) * 1e6, "µs", 0.3)
     yield Figure("serving check after a purge, once, for each tag", (tags - nothing) / len(prints) * 1e9, "ns", 80)
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1])
