@@ -11,7 +11,6 @@ from cms_cache_mw.admin.endpoint import RefusalError
 from cms_cache_mw.core.language import purged_with
 from cms_cache_mw.core.tags import TagError, read_tag, tag_print
 from cms_cache_mw.explaining.counting import touched
-from cms_cache_mw.explaining.dependents import Dependent, Dependents
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,13 +18,14 @@ if TYPE_CHECKING:
     from cms_cache_mw.admin.endpoint import Call
     from cms_cache_mw.cache import Cache
     from cms_cache_mw.core.entry import Entry
+    from cms_cache_mw.explaining.dependents import Dependents
     from cms_cache_mw.explaining.index import Facts
 
 
 QUESTIONS: Final = 16
 """Answers about entries that are remembered for others who ask the same."""
 
-_answered: Final[WeakKeyDictionary[Cache, dict[EntriesAsked, tuple[float, Listed]]]] = WeakKeyDictionary()
+_answered: Final[WeakKeyDictionary[Cache, dict[EntriesAsked, tuple[float, Dependents]]]] = WeakKeyDictionary()
 
 
 class TagAsked(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -47,28 +47,7 @@ class EntriesAsked(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Seconds that the answer may be old: looking costs milliseconds, and many dashboards ask the same."""
 
 
-class Listed(msgspec.Struct, frozen=True):
-    """Entries that have something in common. Numbers are over all of them, estimated where `exact` is false."""
-
-    entries: int
-    exact: bool
-    error: int
-    """By how many `entries` may be wrong, 95 times in 100."""
-    bytes: int
-    hits: int
-    """By the worker that was asked."""
-    traffic: float
-    """The part of its hits that these entries had, 0 to 1; of what is in its memory now."""
-    render_ms: float
-    """What rendering them one after the other would take, as they took last."""
-    sites: dict[str, int]
-    languages: dict[str, int]
-    scope: str
-    shown: tuple[Dependent, ...]
-    """The hottest ones."""
-
-
-async def dependents(call: Call, asked: TagAsked) -> Listed:
+async def dependents(call: Call, asked: TagAsked) -> Dependents:
     """Who depends on a tag, hottest first."""
     try:
         prints = frozenset({tag_print(read_tag(asked.tag))}) | purged_with([asked.tag])
@@ -77,7 +56,7 @@ async def dependents(call: Call, asked: TagAsked) -> Listed:
     return await _listed(call, lambda entry: touched(entry.prints, prints), asked.limit)
 
 
-async def entries(call: Call, asked: EntriesAsked) -> Listed:
+async def entries(call: Call, asked: EntriesAsked) -> Dependents:
     """What is stored, hottest first, each entry with the tags that it depends on."""
     known, now = _answered.setdefault(call.cache, {}), call.cache.engine.now()
     question = msgspec.structs.replace(asked, max_age=0.0)
@@ -90,7 +69,7 @@ async def entries(call: Call, asked: EntriesAsked) -> Listed:
     return listed
 
 
-async def _found(call: Call, asked: EntriesAsked) -> Listed:
+async def _found(call: Call, asked: EntriesAsked) -> Dependents:
     prints = frozenset({tag_print(asked.tag)} if asked.tag else ())
     prints |= frozenset({tag_print(f"lang:{asked.language}")} if asked.language else ())
 
@@ -102,18 +81,6 @@ async def _found(call: Call, asked: EntriesAsked) -> Listed:
     return await _listed(call, wanted, asked.limit)
 
 
-async def _listed(call: Call, wanted: Callable[[Entry | Facts], bool], limit: int) -> Listed:
-    found: Dependents = await call.cache.parts.census.on(wanted)
-    return Listed(
-        entries=found.entries,
-        exact=found.exact,
-        error=found.error,
-        bytes=found.bytes,
-        hits=found.hits,
-        traffic=found.traffic,
-        render_ms=found.render_ms,
-        sites=found.sites,
-        languages=found.languages,
-        scope=found.scope,
-        shown=found.known[:limit],
-    )
+async def _listed(call: Call, wanted: Callable[[Entry | Facts], bool], limit: int) -> Dependents:
+    found = await call.cache.parts.census.on(wanted)
+    return msgspec.structs.replace(found, shown=found.shown[:limit])

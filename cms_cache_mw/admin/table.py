@@ -18,6 +18,7 @@ from cms_cache_mw.admin import (
     warming,
 )
 from cms_cache_mw.admin.endpoint import Endpoint, Nothing, Problem
+from cms_cache_mw.explaining.dependents import Dependents
 from cms_cache_mw.explaining.explanation import Explanation
 from cms_cache_mw.purges import Purge
 from cms_cache_mw.switching.switches import SwitchOrder
@@ -37,8 +38,8 @@ ENDPOINTS: Final = (
     Endpoint("GET", "/health", "nobody", observing.health, answers={200: observing.Health}),
     Endpoint("GET", "/openapi.json", "read", described, answers={200: dict[str, Any]}),
     Endpoint("GET", "/stats", "read", observing.stats, answers={200: dict[str, Any]}),
-    Endpoint("GET", "/tags/{tag:path}", "read", depending.dependents, depending.TagAsked, {200: depending.Listed}),
-    Endpoint("GET", "/entries", "read", depending.entries, depending.EntriesAsked, {200: depending.Listed}),
+    Endpoint("GET", "/tags/{tag:path}", "read", depending.dependents, depending.TagAsked, {200: Dependents}),
+    Endpoint("GET", "/entries", "read", depending.entries, depending.EntriesAsked, {200: Dependents}),
     Endpoint("GET", "/explain", "read", explaining.explain, explaining.ExplainAsked, {200: Explanation}),
     Endpoint("GET", "/decisions", "read", explaining.decisions, explaining.DecisionsAsked, {200: explaining.Decisions}),
     Endpoint(

@@ -90,18 +90,13 @@ class TemplateTags(Extension):
         def joined(template: str, parent: str) -> str:
             """Asked by Jinja whenever one template extends, includes or imports another, also where that is at hand."""
             name = join_path(template, parent)
-            depends_on(tag_of(name))
+            depends_on(spelled(f"template:{name}"))
             return name
 
         environment.template_class = Noted
         environment.join_path = joined  # type: ignore[method-assign]
 
 
-def tag_of(name: str) -> str:
-    """The tag of a template."""
-    return spelled(f"template:{name}")
-
-
 def _note(template: Template) -> None:
     if template.name:
-        depends_on(tag_of(template.name))
+        depends_on(spelled(f"template:{template.name}"))

@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from cms_cache_mw.core.keys import key_digest
 from cms_cache_mw.core.naming import languages
 from cms_cache_mw.core.status import Reason
@@ -48,9 +50,8 @@ class Dependent:
     tags: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Dependents:
-    """What depends on something. Sums are over all of it, estimated where `exact` is false."""
+class Dependents(msgspec.Struct, frozen=True):
+    """Entries that have something in common. Sums are over all of them, estimated where `exact` is false."""
 
     entries: int
     exact: bool
@@ -58,16 +59,17 @@ class Dependents:
     """By how many `entries` may be wrong, 95 times in 100."""
     bytes: int
     hits: int
-    """By this worker."""
+    """By the worker that was asked."""
     traffic: float
-    """The part of this worker's hits that these entries had, 0 to 1; of what is in memory now."""
+    """The part of its hits that these entries had, 0 to 1; of what is in its memory now."""
     render_ms: float
+    """What rendering them one after the other would take, as they took last."""
     sites: dict[str, int]
     """Entries by site, of those that are known one by one."""
     languages: dict[str, int]
     scope: str
-    known: tuple[Dependent, ...]
-    """The ones known one by one, hottest first."""
+    shown: tuple[Dependent, ...]
+    """Those that are known one by one, hottest first."""
 
 
 class Census:
@@ -111,7 +113,7 @@ class Census:
             sites=dict(Counter(one.site for one in known if one.site)),
             languages=dict(Counter(language for one in known for language in one.languages)),
             scope=(INDEX if self._index.there else MEMORY) + trouble,
-            known=tuple(known),
+            shown=tuple(known),
         )
 
     async def preview(self, prints: frozenset[int]) -> Preview:
@@ -122,7 +124,7 @@ class Census:
             bytes=found.bytes,
             hits=found.hits,
             render_ms=found.render_ms,
-            urls=tuple(one.site + one.url for one in found.known[:SHOWN]),
+            urls=tuple(one.site + one.url for one in found.shown[:SHOWN]),
             scope=found.scope,
             traffic=found.traffic,
             exact=found.exact,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal
 
 from cms_cache_mw.core import policy, vary
@@ -13,6 +12,7 @@ from cms_cache_mw.core.naming import names_of
 from cms_cache_mw.core.status import Reason
 from cms_cache_mw.depot import USABLE
 from cms_cache_mw.explaining.explanation import ClockTold, Explanation, LeftOut, PurgedBy, Stored, Told, Why
+from cms_cache_mw.purge.ledger import instant
 from cms_cache_mw.stores.guard import StoreError
 from cms_cache_mw.stores.memory import Variants
 
@@ -143,7 +143,7 @@ class Explainer:
             usable=why in USABLE,
             validity=Why(why, why.meaning) if why else None,
             status=entry.status,
-            stored_at=_instant(wall - (now - entry.born)),
+            stored_at=instant(wall - (now - entry.born)),
             age=round(entry.age(now), 3),
             lifetime=fresh.lifetime,
             fresh_for=round(entry.remaining(now), 3),
@@ -272,7 +272,3 @@ def _arithmetic(entry: Entry, now: float) -> str:
     windows = (("while it is revalidated", fresh.while_revalidate), ("in place of an error", fresh.if_error))
     left = [f"{what} for {window - late:.1f} s more" for what, window in windows if window > late]
     return f"{text}; may be served {' and '.join(left)}" if left else f"{text}; may not be served stale"
-
-
-def _instant(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

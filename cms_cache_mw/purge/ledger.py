@@ -174,7 +174,7 @@ def _account(ms: int, purge: str, line: Begun, end: Ended | None, outcomes: dict
     unchanged = sum(outcome.unchanged for outcome in outcomes.values())
     needless = unchanged == rendered if rendered else True if line.entries == 0 else None
     return Account(
-        at=_instant(ms),
+        at=instant(ms / 1000),
         epoch=epoch,
         seq=int(seq),
         state="done" if end or int(seq) <= done else "recorded",
@@ -201,5 +201,6 @@ def _encoded(line: Begun | Ended | Seen) -> bytes:
     return msgspec.json.encode(line)
 
 
-def _instant(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def instant(seconds: float) -> str:
+    """Seconds since 1970 as RFC 3339 writes them, to the millisecond."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -18,11 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def tag_of(name: str) -> str:
-    """The tag of a template."""
-    return spelled(f"template:{name}")
-
-
 def install() -> None:
     """Let every template say that it is rendered; once is enough."""
     plain: Any = Template._render
@@ -33,7 +28,7 @@ def install() -> None:
     def rendered(self: Any, context: Any) -> Any:  # noqa: ANN401 - Django's own
         collector = current()
         if collector is not None and self.name:
-            collector.note((tag_of(str(self.name)),), inf)
+            collector.note((spelled(f"template:{self.name}"),), inf)
         return plain(self, context)
 
     rendered.heard = True  # type: ignore[attr-defined]

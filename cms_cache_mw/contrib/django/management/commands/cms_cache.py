@@ -14,7 +14,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from cms_cache_mw.contrib.django.purging import split
 from cms_cache_mw.contrib.django.site import cache, cached
-from cms_cache_mw.contrib.django.templates import hashes, tag_of
+from cms_cache_mw.contrib.django.templates import hashes
+from cms_cache_mw.core.tags import spelled
 from cms_cache_mw.core.target import Target, TargetError
 
 if TYPE_CHECKING:
@@ -78,7 +79,9 @@ class Command(BaseCommand):
         now = hashes()
         templates.put_sync(KNOWN, now, ttl=YEAR)
         before = known or {}
-        return sorted(tag_of(name) for name in now.keys() | before.keys() if now.get(name) != before.get(name))
+        return sorted(
+            spelled(f"template:{name}") for name in now.keys() | before.keys() if now.get(name) != before.get(name)
+        )
 
     def _warm(self, options: dict[str, Any]) -> None:
         application = _application()
