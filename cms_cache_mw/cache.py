@@ -16,7 +16,6 @@ from cms_cache_mw.collecting import Collector, collecting, gather
 from cms_cache_mw.config import Config
 from cms_cache_mw.core.language import purged_with
 from cms_cache_mw.core.target import Target
-from cms_cache_mw.explaining.preview import Preview, preview
 from cms_cache_mw.fragments.decorator import forget, register, serving
 from cms_cache_mw.hold import Hold
 from cms_cache_mw.purge.ledger import Motive
@@ -29,6 +28,7 @@ from cms_cache_mw.switching.switches import changed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from cms_cache_mw.explaining.preview import Preview
     from cms_cache_mw.fragments.namespaces import Namespace
     from cms_cache_mw.switching.switches import SwitchOrder
     from cms_cache_mw.warmth.renewal import Application
@@ -144,10 +144,9 @@ class Cache(Changes):
         keys = self.parts.keys
         return target.prints(keys.site_of, keys.sites, keys.query_of) | purged_with(target.tags)
 
-    def preview(self, *targets: Target) -> Preview:
-        """What purging these targets would take with it, in this worker's memory."""
-        prints = frozenset[int]().union(*map(self.prints, targets))
-        return preview(self.parts.memories.values(), prints)
+    async def preview(self, *targets: Target) -> Preview:
+        """What purging these targets would take with it, by this worker's memory and, where it can be had, the index in Redis."""
+        return await self.parts.census.preview(frozenset[int]().union(*map(self.prints, targets)))
 
     async def switch(self, order: SwitchOrder, *, by: str, wait: float = 10.0) -> Literal["done", "recorded"]:
         """Change switches in all workers; what an unknown flag or a Redis that is away raises, `changed` says."""

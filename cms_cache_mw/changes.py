@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Changes(ABC):
-    """What a cache is told of edits. With `dry_run` each rule changes nothing and says what would go in this worker."""
+    """What a cache is told of edits. With `dry_run` each rule changes nothing and says what would go."""
 
     @abstractmethod
     async def carry_out(
@@ -28,8 +28,8 @@ class Changes(ABC):
         """Purge targets, under one number."""
 
     @abstractmethod
-    def preview(self, *targets: Target) -> Preview:
-        """What a purge of these targets would take with it in this worker."""
+    async def preview(self, *targets: Target) -> Preview:
+        """What a purge of these targets would take with it, by this worker's memory and the index in Redis."""
 
     @overload
     async def block_changed(self, id: str | int, *, dry_run: Literal[True], wait: float = ...) -> Preview: ...
@@ -91,4 +91,4 @@ class Changes(ABC):
 
     async def _changed(self, tags: tuple[str, ...], wait: float, *, dry_run: bool) -> Purge | Preview:
         target = Target(tags)
-        return self.preview(target) if dry_run else await self.carry_out(target, wait=wait)
+        return await self.preview(target) if dry_run else await self.carry_out(target, wait=wait)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
@@ -11,6 +11,7 @@ import msgspec
 from cms_cache_mw.admin.endpoint import RefusalError, Reply
 from cms_cache_mw.core.keys import shown_path, shown_query
 from cms_cache_mw.core.target import Target
+from cms_cache_mw.explaining.preview import Preview
 from cms_cache_mw.stores.guard import StoreError
 
 if TYPE_CHECKING:
@@ -41,24 +42,9 @@ class PurgeOrder(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     reason: str = ""
 
 
-class DryRun(msgspec.Struct, frozen=True):
-    """What a purge would take with it."""
+class DryRun(Preview, frozen=True):
+    """What a purge would take with it; nothing was purged."""
 
-    entries: int
-    bytes: int
-    hits: int
-    """How often these entries were served by the worker that was asked."""
-    render_ms: float
-    """What rendering all of them again would take, one after the other."""
-    urls: tuple[str, ...]
-    """The most used ones: paths of pages, names of fragments."""
-    scope: str
-    """What was looked at."""
-    traffic: float
-    """The part of this worker's hits that these entries had, 0 to 1."""
-    exact: bool
-    error: int
-    """By how many `entries` may be wrong, 95 times in 100."""
     state: Literal["dry-run"] = "dry-run"
 
 
@@ -85,14 +71,14 @@ async def purge(call: Call, order: PurgeOrder) -> Reply | DryRun:
         raise RefusalError(400, "grace_ms", f"{order.grace_ms}: between 0 and {LONGEST_GRACE_MS}")
     target = Target(tuple(order.tags), tuple(order.urls), tuple(order.prefixes), order.site, order.all)
     guard = None if order.soft or order.confirm else call.cache.config.guard
-    prints, softened = call.cache.prints(target), False
+    softened = False
     if order.dry_run or guard:
-        found = await call.cache.parts.census.preview(prints)
+        found = await call.cache.preview(target)
         if order.dry_run:
-            return DryRun(**asdict(found))
+            return _shown(found)
         if guard and (excess := guard.exceeded(found)):
             if not guard.soft:
-                return Reply(409, Guarded(f"it would take {excess}", DryRun(**asdict(found))))
+                return Reply(409, Guarded(f"it would take {excess}", _shown(found)))
             softened = True
     made = await call.cache.carry_out(
         target,
@@ -105,6 +91,10 @@ async def purge(call: Call, order: PurgeOrder) -> Reply | DryRun:
     # Repr: what somebody sent must not make lines of its own.
     log.info("purge %d by %s: %r is %s (%r)", made.seq, call.who, target.names, made.state, order.reason)
     return told(replace(made, soft=softened))
+
+
+def _shown(found: Preview) -> DryRun:
+    return DryRun(**msgspec.structs.asdict(found))
 
 
 async def standing(call: Call, numbered: Numbered) -> Reply:

@@ -14,7 +14,7 @@ from cms_cache_mw.core.status import Reason
 from cms_cache_mw.depot import USABLE
 from cms_cache_mw.explaining.counting import touched
 from cms_cache_mw.explaining.index import Indexed
-from cms_cache_mw.explaining.preview import SHOWN, Preview
+from cms_cache_mw.explaining.preview import Preview
 from cms_cache_mw.fragments.namespaces import FRAGMENT
 from cms_cache_mw.fragments.order import stored_name
 from cms_cache_mw.stores.guard import StoreError
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from cms_cache_mw.purge.clock import Clock
     from cms_cache_mw.stores.memory import Memory
 
+SHOWN: Final = 20
+"""URLs that a preview names."""
 MEMORY: Final = "memory of this worker"
 INDEX: Final = "memory of this worker and the index in Redis"
 _VALID: Final = USABLE | {Reason.UNSURE, Reason.FLOOR}

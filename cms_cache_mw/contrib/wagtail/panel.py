@@ -15,7 +15,7 @@ from cms_cache_mw.contrib.django.purging import purge
 from cms_cache_mw.contrib.django.site import cache
 from cms_cache_mw.contrib.wagtail.kinds import tag
 from cms_cache_mw.core.target import Target
-from cms_cache_mw.runtime import drive, running_loop
+from cms_cache_mw.runtime import drive
 from cms_cache_mw.stores.guard import StoreError
 
 if TYPE_CHECKING:
@@ -46,15 +46,15 @@ class CachePanel(Panel):
 
 
 def known(pk: int) -> dict[str, Any]:
-    """How many copies of a page this worker holds, its last purge, and where to purge it."""
+    """How many copies of a page there are, its last purge, and where to purge it."""
     name = tag("page", pk)
-    copies = cache().preview(Target(tags=(name,)))
+    copies = drive(cache().preview(Target(tags=(name,))))
     return {"copies": copies.entries, "last": _last(name), "address": reverse("cms_cache_page", args=[pk])}
 
 
 def _last(name: str) -> str:
     """When a tag was purged last, by the purge log, which is not endless."""
-    if running_loop() or cache().config.redis_url is None:
+    if cache().config.redis_url is None:
         return ""
     try:
         return next((account.at for account in drive(cache().parts.history.purges()) if name in account.tags), "")
