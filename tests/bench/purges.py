@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 WORKERS = 8
+LEASE = 3.0
 PURGES = 300
 DEPENDENTS = 500_000
 READS = 1_000
@@ -47,7 +48,7 @@ def measure() -> Iterator[Figure]:
 
 
 def _worker(url: str) -> Worker:
-    worker = Worker(url, "bench", everything=1, lease=3.0, reset=lambda: None, breaker=Breaker())
+    worker = Worker(url, "bench", everything=1, lease=LEASE, reset=lambda: None, breaker=Breaker())
     worker.start()
     assert worker.follower is not None
     worker.follower.leased.result(5)
@@ -81,16 +82,21 @@ def _latency(server: Server, worker: Worker) -> Iterator[Figure]:
         yield Figure(
             "purge to 200 under 1,000 reads a second, 99th percentile", percentile(busy, 0.99) * 1000, "ms", 100
         )
+        others[0].kill()
+        others[0].wait()
+        met = _purged(worker, 2) - LEASE
+        yield Figure("purge that meets a killed worker, beyond its lease", met * 1000, "ms", 100)
+        yield Figure("the purge after that one", _purged(worker, 2) * 1000, "ms", 100)
 
 
 def _redis_time(server: Server) -> Iterator[Figure]:
     """What Redis spends on one, with nobody else at work on the processors."""
     client: Any = server.client()
     link = Link(server.url, "bench", timeout=1.0)
-    joined = link.join(0, 0, b"", 3.0)
+    joined = link.join(0, 0, b"", LEASE)
     place = joined.epoch, joined.seq, joined.tip
     for what, call in (
-        ("renewal", lambda: link.renew(*place, b"bench", lease=3.0)),
+        ("renewal", lambda: link.renew(*place, b"bench", lease=LEASE)),
         ("purge", lambda: link.purge(packed([7]), kind="hard", line=LINE)),
     ):
         call()
@@ -110,7 +116,8 @@ def _process(url: str) -> Iterator[subprocess.Popen[str]]:
         assert process.stdout
         assert process.stdout.readline() == "leased\n"
         yield process
-        _tell(process, "end")
+        if process.poll() is None:
+            _tell(process, "end")
 
 
 def _tell(process: subprocess.Popen[str], what: str) -> None:
@@ -168,7 +175,7 @@ def _dependents(worker: Worker) -> Iterator[Figure]:
 
 def _fresh(url: str, worker: Worker) -> Iterator[Figure]:
     """A process that has just started and never served, such as a command line."""
-    alone = [Worker(url, "bench", everything=1, lease=3.0, reset=lambda: None, breaker=Breaker()) for _ in range(20)]
+    alone = [Worker(url, "bench", everything=1, lease=LEASE, reset=lambda: None, breaker=Breaker()) for _ in range(20)]
     first = [_purged(each, 9) for each in alone]
     for each in alone:
         each.stop()
@@ -179,7 +186,7 @@ def _fresh(url: str, worker: Worker) -> Iterator[Figure]:
 
 def _check() -> Iterator[Figure]:
     """What the clock adds to a hit, in units of an empty call, and in nanoseconds for orientation."""
-    clock = Worker(None, "bench", everything=1, lease=3.0, reset=lambda: None, breaker=Breaker()).clock
+    clock = Worker(None, "bench", everything=1, lease=LEASE, reset=lambda: None, breaker=Breaker()).clock
     epoch, pos = clock.token
     prints = tuple(range(1_000, 1_020))
     clock.state.pos += 1
