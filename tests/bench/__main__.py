@@ -1,7 +1,7 @@
 """`python -m tests.bench [NAME …]`: run the benchmarks and print their figures.
 
 With CHECK=1 the exit code is 1 where a ratio is more than 15 % worse than the one in `recorded.json`, or, where none is there, a
-goal is missed. Times that have a ratio beside them are not checked. RECORD=1 writes that file.
+goal is missed. Times are shown and not checked where they say more of the machine than of us. RECORD=1 writes that file.
 """
 
 from __future__ import annotations

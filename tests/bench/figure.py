@@ -22,7 +22,7 @@ class Figure:
     unit: str
     goal: float
     checked: bool = True
-    """Whether a check can fail by it; not where a ratio beside it says the same on a machine of any speed."""
+    """Whether a check can fail by it; not where it is a time, which another machine or a busy one makes longer."""
 
     @property
     def holds(self) -> bool:
