@@ -1,4 +1,4 @@
-"""Writes the pages of docs/reference that say what the code says: reasons and endpoints. `make fmt` and `make docs` call it.
+"""Writes the pages of docs/reference that say what the code says: reasons, endpoints, and the clauses that are tested. `make fmt` and `make docs` call it.
 
 `CHECK=1` writes nothing and fails where a page is behind the code.
 """
@@ -9,6 +9,8 @@ import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from conformance import conformance
 
 from cms_cache_mw.admin.openapi import WRONG
 from cms_cache_mw.admin.table import ENDPOINTS
@@ -87,7 +89,7 @@ def _row(row: Endpoint) -> tuple[str, ...]:
 def main() -> int:
     """Write the pages, or with CHECK say which are behind."""
     behind = []
-    for name, page in (("reasons.md", reasons()), ("endpoints.md", endpoints())):
+    for name, page in (("reasons.md", reasons()), ("endpoints.md", endpoints()), ("conformance.md", conformance())):
         path = FOLDER / name
         if not path.exists() or path.read_text() != page:
             behind.append(name)
