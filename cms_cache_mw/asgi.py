@@ -17,7 +17,7 @@ from cms_cache_mw.core.tags import TagError, read_tags
 from cms_cache_mw.engine import Stale
 from cms_cache_mw.flight import PATIENCE
 from cms_cache_mw.shells.inside_asgi import AsgiInside, nowhere
-from cms_cache_mw.shells.messages import Bodiless, body_of, send_answer, send_live
+from cms_cache_mw.shells.messages import Bodiless, body_of, fields_of, send_answer, send_explained, send_live
 from cms_cache_mw.shells.scope import hit_of, request_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from cms_cache_mw.collecting import Collector
     from cms_cache_mw.config import Config
-    from cms_cache_mw.core.message import Fields
     from cms_cache_mw.core.rules import Rules
     from cms_cache_mw.recorder import Recorder
 
@@ -60,6 +59,8 @@ class CacheMiddleware:
         if render:
             return await self._part(render, scope, receive, send)
         self.cache.start()
+        if self._admin and (told := await self._admin.explained(request)):
+            return await send_explained(self, told, scope, receive, send)
         step = await self.cache.engine.step(request)
         if isinstance(step, Sampled):
             self.cache.runtime.spawn(step.sample(partial(self._refresh, scope=scope)), slow=True)
@@ -78,7 +79,7 @@ class CacheMiddleware:
         async def noted(message: Message) -> None:
             if message["type"] == "http.response.start":
                 try:
-                    render.note(read_tags(_fields(message), self.cache.engine.rules.tag_headers), inf)
+                    render.note(read_tags(fields_of(message), self.cache.engine.rules.tag_headers), inf)
                 except TagError as error:
                     render.doubtful(str(error))
             await send(message)
@@ -217,17 +218,13 @@ class _Response:
     async def _start(self, message: Message) -> None:
         if message.get("trailers"):
             self._recorder.collector.doubtful("trailers follow, which may hold tags")
-        begun = self._recorder.begin(message["status"], _fields(message))
+        begun = self._recorder.begin(message["status"], fields_of(message))
         self._begun = True
         if isinstance(begun, Answer):
             self._instead = True
             await send_answer(begun, self._send)
         else:
             await self._send({**message, "headers": list(begun)})
-
-
-def _fields(start: Message) -> Fields:
-    return tuple((bytes(name).lower(), bytes(value)) for name, value in start.get("headers", ()))
 
 
 def _asked(scope: Scope, recorder: Recorder) -> Scope:

@@ -65,7 +65,7 @@ class Hits:
         self._rules, self._cookies, self._memory, self._clock, self._tally = rules, cookies, memory, clock, tally
         self._now, self._wall = now, wall
         self._varied: frozenset[bytes] = frozenset()
-        self.notable = OFTEN | SELECTING | TELLING | policy.heeded(rules)
+        self.notable = OFTEN | SELECTING | TELLING | policy.heeded(rules) | {b"cache-explain"}
         """The request fields to look at: without the rest the answers are the same. More, once pages vary by more."""
 
     def find(self, key: Key, cookie: bytes | None, accept: bytes | None, others: Collection[Field] = ()) -> Hit | None:

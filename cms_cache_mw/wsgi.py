@@ -28,7 +28,9 @@ from cms_cache_mw.recorder import Recorder
 from cms_cache_mw.runtime import drive
 from cms_cache_mw.shells.closing import Then
 from cms_cache_mw.shells.environ import (
+    answered,
     environ_for,
+    explaining,
     fields_of,
     files_of,
     headers_of,
@@ -36,7 +38,6 @@ from cms_cache_mw.shells.environ import (
     input_of,
     nobodys,
     request_of,
-    status_of,
 )
 from cms_cache_mw.shells.inside_wsgi import WsgiInside
 
@@ -83,9 +84,11 @@ class WSGICacheMiddleware:
             self._inside.seen(environ)
             sent = input_of(environ, self._admin.max_body_bytes)
             answer = drive(self._admin.answer(request, sent))
-            return _answered(answer if isinstance(answer, Answer) else answer.begun, start_response)
+            return answered(answer if isinstance(answer, Answer) else answer.begun, start_response)
         if render:
             return self._part(render, environ, start_response)
+        if self._admin and (told := drive(self._admin.explained(request))):
+            return explaining(self, told, environ, start_response)
         step = self._step(request)
         if isinstance(step, Sampled):
             compared = step.sample(partial(self._refresh, environ=nobodys(environ)))
@@ -96,9 +99,9 @@ class WSGICacheMiddleware:
         self, step: Step, environ: WSGIEnvironment, request: Request, start_response: StartResponse
     ) -> Iterable[bytes]:
         if isinstance(step, Answer):
-            return _answered(step, start_response)
+            return answered(step, start_response)
         if isinstance(step, Stale):
-            body, refresh = _answered(step.answer, start_response), step.refresh
+            body, refresh = answered(step.answer, start_response), step.refresh
             return self._beside(body, self._refresh(refresh, nobodys(environ)), environ) if refresh else body
         self._inside.seen(environ)
         return _Response(self.cache, step, environ, request, start_response).begin(self.app)
@@ -192,7 +195,7 @@ class _Response:
             self.close()
             if answer is None:
                 raise
-            return _answered(answer, self._start_response)
+            return answered(answer, self._start_response)
 
     def close(self) -> None:
         """Close the application's iterable, and land what did not end."""
@@ -220,7 +223,7 @@ class _Response:
                 if self._begun:
                     break
         if self._instead:
-            return Then(_answered(self._instead, self._start_response), lambda: self._hear(rest))
+            return Then(answered(self._instead, self._start_response), lambda: self._hear(rest))
         return Then(chain(self._early, first, rest), self.close)
 
     def _whole(self, body: list[bytes] | tuple[bytes, ...]) -> list[bytes]:
@@ -229,7 +232,7 @@ class _Response:
         if not self._ended:
             chunks.append(self._forwarded(b"", last=True))
         self._recorder.close()
-        return _answered(self._instead, self._start_response) if self._instead else self._early + chunks
+        return answered(self._instead, self._start_response) if self._instead else self._early + chunks
 
     def _chunks(self) -> Iterator[bytes]:
         """What to forward of a body that is rendered while it is iterated, in the context in which the rendering began."""
@@ -305,11 +308,6 @@ class _Response:
         if self._recorder.marks.wanted:
             drive(self._recorder.settle())
         return self._recorder.write(chunk, last=last)
-
-
-def _answered(answer: Answer, start_response: StartResponse) -> list[bytes]:
-    start_response(status_of(answer.status), headers_of(answer.fields))
-    return list(answer.body)
 
 
 def _unheard(*_: object) -> Callable[[bytes], object]:

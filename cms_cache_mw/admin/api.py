@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from cms_cache_mw.admin import asking
+from cms_cache_mw.admin import asking, explained
 from cms_cache_mw.admin.endpoint import Call, Endpoint, Problem, RefusalError, Reply
+from cms_cache_mw.admin.explained import Explained
 from cms_cache_mw.admin.live import Live
 from cms_cache_mw.admin.purging import purge_url
 from cms_cache_mw.admin.table import ENDPOINTS
@@ -53,9 +54,24 @@ class Admin:
             given = await self._run(request, body)
             return given if isinstance(given, Live) else _answer(given)
         except RefusalError as refusal:
-            return _answer(Reply(refusal.status, Problem(refusal.field, refusal.reason), refusal.fields))
+            return _refused(refusal)
         except TargetError as error:
             return _answer(Reply(400, Problem(error.field, error.message)))
+
+    async def explained(self, request: Request) -> Answer | Explained | None:
+        """What to tell with a page; `None` where nobody wants to know it who may."""
+        if not self._tokens or not explained.wanted(request):
+            return None
+        try:
+            self._caller(request, "read")
+        except RefusalError as refusal:
+            # A token that is none of ours may be one of the application's.
+            return None if refusal.status == 401 else _refused(refusal)  # noqa: PLR2004
+        try:
+            return await explained.explained(self._cache, request)
+        except Exception as error:  # noqa: BLE001 - a fault of the cache must not become one of the site
+            self._cache.parts.tally.fault(error)
+            return Explained(b"fault")
 
     async def _run(self, request: Request, body: bytes | None) -> object:
         if request.method == "PURGE":
@@ -98,6 +114,10 @@ class Admin:
             may = " and ".join(sorted(owner.scopes))
             raise RefusalError(403, "Authorization", f"the token {owner.name!r} allows {may}; this needs {scope}")
         return owner.name
+
+
+def _refused(refusal: RefusalError) -> Answer:
+    return _answer(Reply(refusal.status, Problem(refusal.field, refusal.reason), refusal.fields))
 
 
 def _answer(given: object) -> Answer:

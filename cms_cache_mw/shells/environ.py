@@ -5,16 +5,19 @@ from __future__ import annotations
 import io
 from functools import lru_cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from cms_cache_mw.core.answer import Answer
 from cms_cache_mw.core.message import Request
 from cms_cache_mw.core.status import held
 from cms_cache_mw.hits import OFTEN, READING, SCHEMES
 
 if TYPE_CHECKING:
-    from wsgiref.types import WSGIEnvironment
+    from collections.abc import Callable, Iterable
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+    from cms_cache_mw.admin.explained import Explained
     from cms_cache_mw.core.message import Field, Fields
     from cms_cache_mw.engine import Engine
 
@@ -113,6 +116,31 @@ def environ_for(request: Request, environ: WSGIEnvironment, asked: Request | Non
             name, text = f"HTTP_{field.decode('latin-1').upper().replace('-', '_')}", value.decode("latin-1")
             shown[name] = f"{shown[name]}, {text}" if name in shown else text
     return shown
+
+
+def answered(answer: Answer, start_response: StartResponse) -> list[bytes]:
+    """Start an answer that is there as a whole; its body."""
+    start_response(status_of(answer.status), headers_of(answer.fields))
+    return list(answer.body)
+
+
+def explaining(
+    app: WSGIApplication, told: Answer | Explained, environ: WSGIEnvironment, start_response: StartResponse
+) -> Iterable[bytes]:
+    """What a page is told with: the page as a visitor asks for it, with the explanation, or why there is none."""
+    if isinstance(told, Answer):
+        return answered(told, start_response)
+
+    def started(
+        status: str,
+        headers: list[tuple[str, str]],
+        exc_info: Any = None,  # noqa: ANN401 - PEP 3333's triple
+        /,
+    ) -> Callable[[bytes], object]:
+        return start_response(status, headers_of(told.fields(fields_of(headers))), exc_info)
+
+    ours = _rare(told.ours)
+    return app({name: value for name, value in environ.items() if name not in ours}, started)
 
 
 def nobodys(environ: WSGIEnvironment) -> WSGIEnvironment:

@@ -6,12 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from cms_cache_mw.admin.live import EVERY, LASTS
+from cms_cache_mw.core.answer import Answer
 
 if TYPE_CHECKING:
-    from starlette.types import Message, Receive, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from cms_cache_mw.admin.explained import Explained
     from cms_cache_mw.admin.live import Live
-    from cms_cache_mw.core.answer import Answer
+    from cms_cache_mw.core.message import Fields
 
 
 async def send_answer(answer: Answer, send: Send) -> None:
@@ -37,6 +39,25 @@ async def send_live(live: Live, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.body", "body": line})
     finally:
         gone.cancel()
+
+
+def fields_of(start: Message) -> Fields:
+    """The fields that an application sends with its start."""
+    return tuple((bytes(name).lower(), bytes(value)) for name, value in start.get("headers", ()))
+
+
+async def send_explained(app: ASGIApp, told: Answer | Explained, scope: Scope, receive: Receive, send: Send) -> None:
+    """Send what a page is told with: the page as a visitor asks for it, with the explanation, or why there is none."""
+    if isinstance(told, Answer):
+        return await send_answer(told, send)
+
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": list(told.fields(fields_of(message)))}
+        await send(message)
+
+    visitors = [field for field in scope["headers"] if field[0] not in told.ours]
+    return await app({**scope, "headers": visitors}, receive, sent)
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cms_cache_mw.core.structured import dictionary, strings
+from cms_cache_mw.core.structured import Listed, Word, dictionary, strings, written
 
 
 def test_dictionary() -> None:
@@ -28,6 +28,25 @@ def test_strings() -> None:
     assert strings(b'"a", b') == ()
     assert strings(b'"a", ("b")') == ()
     assert strings(b'"a') == ()
+
+
+def test_written() -> None:
+    """Words stand bare, texts in quotes with what is not ASCII percent-encoded, and lists keep their members' parameters."""
+    assert written({"a": Word("hit"), "b": 1, "c": 1.23456, "d": 'x"ä\n'}) == b'a=hit, b=1, c=1.235, d="x\\"%C3%A4%0A"'
+    assert written({"a": Listed([("x", {"by": Word("y")}), ("z", {})], {"of": 3})}) == b'a=("x";by=y "z");of=3'
+
+
+@given(
+    st.dictionaries(
+        st.from_regex(r"[a-z][a-z0-9-]{0,8}", fullmatch=True), st.text() | st.integers(-(10**14), 10**14), min_size=1
+    )
+)
+def test_what_was_written_is_read(members: dict[str, str | int]) -> None:
+    """Whatever a text holds, a dictionary that is not empty has all its members again, numbers as they were."""
+    found = dictionary(written(members))
+    assert found is not None
+    assert found.keys() == members.keys()
+    assert all(found[name] == (value, False) for name, value in members.items() if isinstance(value, int))
 
 
 @given(st.binary() | st.text('a=?1 ,;"()%:@-.*', max_size=30).map(str.encode))
