@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from cms_cache_mw.core.change import Observed, lifetime
+from cms_cache_mw.core.value import replace
 
 if TYPE_CHECKING:
     from cms_cache_mw.core.entry import Entry, Freshness, Key

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from functools import partial
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Final
@@ -16,6 +15,7 @@ from cms_cache_mw.auditing.audit import Audit
 from cms_cache_mw.core.cookies import Cookies
 from cms_cache_mw.core.keys import Keys, family
 from cms_cache_mw.core.tags import all_print, remembered_bytes
+from cms_cache_mw.core.value import replace
 from cms_cache_mw.depot import Depot
 from cms_cache_mw.engine import Engine
 from cms_cache_mw.explaining.counting import Counting

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from ipaddress import ip_network
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final, Literal, get_type_hints
 
 from cms_cache_mw.core import cookies, keys, tags
 from cms_cache_mw.core.rules import CMS, RFC, Rules
+from cms_cache_mw.core.value import replace
 from cms_cache_mw.explaining.preview import Guard
 from cms_cache_mw.options import ConfigError, between, known, parsed, typed
 from cms_cache_mw.stores.connect import understood

@@ -7,7 +7,6 @@ what is still valid by the purge clock; here it is only done.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
@@ -17,6 +16,7 @@ from cms_cache_mw.core.keys import Asked, Refused, key_digest
 from cms_cache_mw.core.message import Head
 from cms_cache_mw.core.policy import Bypass, Fetch, Refuse, Revalidate, Serve
 from cms_cache_mw.core.status import HIT_MEMORY, HIT_SHARED, Reason, append, refused
+from cms_cache_mw.core.value import Value, replace
 from cms_cache_mw.depot import USABLE
 from cms_cache_mw.encoding import better, gzipped
 from cms_cache_mw.flight import NOTHING, Follow, Landing
@@ -52,8 +52,7 @@ _WHOLE: Final = frozenset({Reason.HEAD, Reason.RANGE})
 _CONDITIONS: Final = frozenset({b"if-none-match", b"if-modified-since", b"range", b"if-range"})
 
 
-@dataclass(frozen=True, slots=True)
-class Sought:
+class Sought(Value, frozen=True):
     """A request that memory could not answer, and what it found all the same."""
 
     asked: Asked
@@ -62,8 +61,7 @@ class Sought:
     """A page that could be served if its parts were at hand."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stale:
+class Stale(Value, frozen=True):
     """An answer that is stale, and the render that is to replace it, unless one is under way."""
 
     answer: Answer

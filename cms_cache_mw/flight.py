@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from cms_cache_mw.core.value import Value
+
 if TYPE_CHECKING:
     from cms_cache_mw.core.entry import Entry, Key, Variant
 
@@ -26,8 +28,7 @@ MOST_ALONE: Final = 8
 """Renders beside the flights that one key may have at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Landing:
+class Landing(Value, frozen=True):
     """What a flight ended with; no entry where it failed or where its answer may not be shared."""
 
     entry: Entry | None = None
@@ -72,8 +73,7 @@ class _Gate:
     queue: deque[Turn] = field(default_factory=deque)
 
 
-@dataclass(frozen=True, slots=True)
-class Lead:
+class Lead(Value, frozen=True):
     """The caller has to render, and to `leave` the flight when it is over."""
 
     flight: Flight
@@ -81,8 +81,7 @@ class Lead:
     """A flight that has to land first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Follow:
+class Follow(Value, frozen=True):
     """The caller waits for this flight."""
 
     flight: Flight

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
+from cms_cache_mw.core.value import Value
 from cms_cache_mw.flight import NOTHING, PATIENCE, Flights, Follow, Landing, Lead, Turn
 from cms_cache_mw.switching.flags import Flags
 
@@ -27,8 +28,7 @@ LOOK: Final = 0.25
 """Seconds between looks at what others have brought, while waiting for a turn."""
 
 
-@dataclass(frozen=True, slots=True)
-class Permit:
+class Permit(Value, frozen=True):
     """Leave to render; `land` is to be told once what came of it, whatever happens."""
 
     land: Callable[[Landing], None]
@@ -42,8 +42,7 @@ ALONE: Final = Permit(_nobody)
 """A render for oneself, beside all flights."""
 
 
-@dataclass(frozen=True, slots=True)
-class Again:
+class Again(Value, frozen=True):
     """The flight brought nothing for this asker, who may join the next."""
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
+
+from cms_cache_mw.core.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,8 +22,7 @@ LEAST: Final = 0.05
 KEEPS_TRYING: Final = "; this process keeps trying"
 
 
-@dataclass(frozen=True, slots=True)
-class Purge:
+class Purge(Value, frozen=True):
     """What became of a purge. Only `done` promises that no worker serves what was rendered before it."""
 
     state: Literal["done", "recorded", "unrecorded"]

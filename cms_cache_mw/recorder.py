@@ -6,7 +6,6 @@ chunk leaves, so that the next request hits, and the flight is landed whatever h
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from cms_cache_mw.collecting import Collector
@@ -21,6 +20,7 @@ from cms_cache_mw.core.policy import Fallback, Relay, after, failed, relayed
 from cms_cache_mw.core.status import OF_THE_REQUEST, Reason, append, write
 from cms_cache_mw.core.storing import Freshen, Store
 from cms_cache_mw.core.tags import TagError, group_print, implicit_prints, read_tags, tagging
+from cms_cache_mw.core.value import replace
 from cms_cache_mw.encoding import Gzip
 from cms_cache_mw.flight import NOTHING, Landing
 from cms_cache_mw.fragments.marks import Marks

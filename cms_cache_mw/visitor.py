@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cms_cache_mw.core import policy, vary
 from cms_cache_mw.core.policy import Serve
 from cms_cache_mw.core.status import Reason, write
+from cms_cache_mw.core.value import Value
 from cms_cache_mw.levels import Found
 from cms_cache_mw.merging import AGAIN, ALONE, Again, Permit
 
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from cms_cache_mw.flight import Flight, Place
 
 
-@dataclass(frozen=True, slots=True)
-class Visitor:
+class Visitor(Value, frozen=True):
     """A request that waits for somebody else's render of what it asks for."""
 
     engine: Engine

@@ -11,6 +11,7 @@ import pytest
 
 from cms_cache_mw import Config, ConfigError
 from cms_cache_mw.core.rules import CMS, RFC
+from cms_cache_mw.core.value import replace
 
 YEAR = 31_536_000
 SCOPES = ("read", "purge", "switch")
@@ -490,7 +491,7 @@ def test_rules() -> None:
         "tag_headers": ("X-Tags",),
     }
     cms = Config(default_ttl={"rendered": 60}, **changed).rules()
-    assert cms == dataclasses.replace(
+    assert cms == replace(
         CMS,
         default_ttl=60.0,
         store_statuses=frozenset({200, 404}),
@@ -499,4 +500,4 @@ def test_rules() -> None:
         tag_headers=frozenset({b"x-tags"}),
     )
     rfc = Config(profile="rfc", default_ttl=60, **changed).rules()
-    assert rfc == dataclasses.replace(RFC, max_body_bytes=7, tag_headers=frozenset({b"x-tags"}))
+    assert rfc == replace(RFC, max_body_bytes=7, tag_headers=frozenset({b"x-tags"}))

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
 
+from cms_cache_mw.core.value import Value
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
@@ -44,8 +46,7 @@ class RefusalError(Exception):
         self.status, self.field, self.reason, self.fields = status, field, reason, fields
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Value, frozen=True):
     """One call of an endpoint by somebody who may."""
 
     cache: Cache
@@ -54,8 +55,7 @@ class Call:
     """The name of the caller's token; empty where none is needed and none was given."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Value, frozen=True):
     """An answer that is not a plain 200: its status, its content, and fields beside the usual ones."""
 
     status: int

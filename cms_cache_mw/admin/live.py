@@ -7,7 +7,6 @@ made once a second.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
@@ -16,6 +15,7 @@ import msgspec
 from cms_cache_mw.admin.observing import stats
 from cms_cache_mw.core.answer import Answer
 from cms_cache_mw.core.status import Reason
+from cms_cache_mw.core.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -36,8 +36,7 @@ _SENT_ON: Final = frozenset(reason for reason in Reason if reason.fwd) - _KEPT_A
 _newest: Final[WeakKeyDictionary[Cache, tuple[float, bytes]]] = WeakKeyDictionary()
 
 
-@dataclass(frozen=True, slots=True)
-class Live:
+class Live(Value, frozen=True):
     """An answer that goes on: its beginning, and what gives the next line."""
 
     begun: Answer

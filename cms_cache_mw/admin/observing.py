@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
 from cms_cache_mw.admin.endpoint import RefusalError
 from cms_cache_mw.core.answer import Answer
+from cms_cache_mw.core.value import asdict
 from cms_cache_mw.metrics.worker import exposition
 from cms_cache_mw.stores.guard import StoreError
 

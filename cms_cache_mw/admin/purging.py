@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
@@ -11,6 +10,7 @@ import msgspec
 from cms_cache_mw.admin.endpoint import RefusalError, Reply
 from cms_cache_mw.core.keys import shown_path, shown_query
 from cms_cache_mw.core.target import Target
+from cms_cache_mw.core.value import replace
 from cms_cache_mw.explaining.preview import Preview
 from cms_cache_mw.stores.guard import StoreError
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from blake3 import blake3
+
+from cms_cache_mw.core.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -15,8 +16,7 @@ WRONG_A_MINUTE: Final = 60
 """Wrong tokens that a worker answers with 401; beyond them with 429, so that nobody guesses fast."""
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(Value, frozen=True):
     """Whose token it is, and what it allows."""
 
     name: str

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
@@ -24,6 +23,7 @@ from cms_cache_mw.core import policy
 from cms_cache_mw.core.keys import KEYED_FIELDS, Refused
 from cms_cache_mw.core.policy import Serve
 from cms_cache_mw.core.tags import implicit_prints, tag_print
+from cms_cache_mw.core.value import Value
 from cms_cache_mw.recorder import Recorder
 from cms_cache_mw.runtime import HEAVY
 
@@ -75,8 +75,7 @@ class Mismatch(msgspec.Struct, frozen=True):
     difference: str
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Value, frozen=True):
     """A hit to be compared; without an entry, a request in shadow mode for which there was none."""
 
     audit: Audit
@@ -92,8 +91,7 @@ class Sample:
             await self.audit.compare(self, self.entry, render)
 
 
-@dataclass(frozen=True, slots=True)
-class Sampled:
+class Sampled(Value, frozen=True):
     """What a request gets, and the sample that it makes."""
 
     step: Step

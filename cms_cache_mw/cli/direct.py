@@ -5,13 +5,13 @@ from __future__ import annotations
 import getpass
 import logging
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from cms_cache_mw.cache import Cache
 from cms_cache_mw.cli.ending import CommandError, Ending
 from cms_cache_mw.config import Config
 from cms_cache_mw.core.target import Target, TargetError
+from cms_cache_mw.core.value import asdict
 from cms_cache_mw.options import ConfigError
 from cms_cache_mw.purge.ledger import Motive
 from cms_cache_mw.purges import KEEPS_TRYING, carried_out

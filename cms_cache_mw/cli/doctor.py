@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -17,6 +16,7 @@ from cms_cache_mw.cli.redis_findings import of_redis
 from cms_cache_mw.cli.rounds import of_visits, tagless, visited
 from cms_cache_mw.cli.text import counted, plain
 from cms_cache_mw.cli.worker_findings import of_worker
+from cms_cache_mw.core.value import asdict
 from cms_cache_mw.purge.link import Link, LinkError
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from dataclasses import dataclass
 from html import unescape
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
@@ -14,6 +13,7 @@ from cms_cache_mw.cli.ending import CommandError
 from cms_cache_mw.cli.finding import Finding, bad, good, note
 from cms_cache_mw.cli.text import counted
 from cms_cache_mw.core.status import Reason
+from cms_cache_mw.core.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,8 +29,7 @@ _MOVED: Final = range(300, 400)
 _SERVER_ERROR: Final = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(Value, frozen=True):
     """A page that was asked for twice."""
 
     path: str

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from cms_cache_mw.core import coding, conditional, ranges
 from cms_cache_mw.core.fields import mentions
 from cms_cache_mw.core.message import combined, without
 from cms_cache_mw.core.representation import represent
+from cms_cache_mw.core.value import Value
 
 if TYPE_CHECKING:
     from cms_cache_mw.core.entry import Entry
@@ -34,8 +34,7 @@ _METADATA: Final = frozenset(
 """Fields about a body that a 304 and a 416 do not have (RFC 9110 §15.4.5)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Value, frozen=True):
     """What goes to the visitor, but for Cache-Status."""
 
     status: int

@@ -6,13 +6,13 @@ of the purge clock are not part of it: a part is checked when it is used.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import inf
 from typing import Final
 
+from cms_cache_mw.core.value import Value
 
-@dataclass(frozen=True, slots=True)
-class Cacheability:
+
+class Cacheability(Value, frozen=True):
     """Tags, lifetime in seconds from now, request fields it varies by, and whether it may be shared or kept at all."""
 
     tags: frozenset[str] = frozenset()

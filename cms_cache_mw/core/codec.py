@@ -7,7 +7,6 @@ nothing but the body itself. Whatever cannot be read, for any reason, is `None`:
 from __future__ import annotations
 
 import struct
-from dataclasses import astuple
 from math import isfinite
 from typing import Annotated, Final
 
@@ -16,6 +15,7 @@ from blake3 import blake3
 
 from cms_cache_mw.core.entry import Entry, Freshness
 from cms_cache_mw.core.holes import plausible
+from cms_cache_mw.core.value import astuple
 
 MAGIC: Final = 0xC5
 VARIES: Final = 0xC6

@@ -7,9 +7,10 @@ An ignored cookie neither distinguishes entries nor reaches the application. A k
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
+
+from cms_cache_mw.core.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,8 +48,7 @@ def alternatives(patterns: Iterable[str]) -> bytes:
     return b"|".join(parts) or rb"(?!)"
 
 
-@dataclass(frozen=True, slots=True)
-class Jar:
+class Jar(Value, frozen=True):
     """What a request's cookies come to."""
 
     sent: bytes | None = None

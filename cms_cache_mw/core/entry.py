@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
+
+from cms_cache_mw.core.value import Value, replace
 
 if TYPE_CHECKING:
     from cms_cache_mw.core.holes import Filled
@@ -20,8 +22,7 @@ Holes: TypeAlias = tuple[tuple[int, str], ...]
 """Places in a body, in order, each with the name of the part that belongs there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Freshness:
+class Freshness(Value, frozen=True):
     """How long an entry may be used, in seconds of age (RFC 9111 §4.2, RFC 5861)."""
 
     lifetime: float

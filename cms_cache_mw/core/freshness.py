@@ -6,7 +6,6 @@ response that says nothing. The first targeted field that can be read replaces e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from cms_cache_mw.core.dates import parse_date
@@ -14,6 +13,7 @@ from cms_cache_mw.core.entry import Freshness
 from cms_cache_mw.core.fields import Directives, delta, directives, elements, named, seconds
 from cms_cache_mw.core.rules import HEURISTIC_STATUSES
 from cms_cache_mw.core.structured import dictionary
+from cms_cache_mw.core.value import Value
 
 if TYPE_CHECKING:
     from cms_cache_mw.core.message import Head
@@ -35,8 +35,7 @@ UNDERSTOOD: Final = frozenset(
 """Statuses whose caching requirements are met here, for must-understand (RFC 9111 §5.2.2.3)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Control:
+class Control(Value, frozen=True):
     """The directives in force for a response."""
 
     found: Directives

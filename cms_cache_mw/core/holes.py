@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from cms_cache_mw.core.coding import own_tag
 from cms_cache_mw.core.message import without
+from cms_cache_mw.core.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,8 +28,7 @@ class Holder(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Filled:
+class Filled(Value, frozen=True):
     """What a page was filled to, and with which parts; good as long as these are still the ones that are held."""
 
     uses: tuple[tuple[Holder, Key, Entry], ...]

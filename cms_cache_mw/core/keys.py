@@ -7,7 +7,6 @@ against poisoning by unkeyed input. Nothing is sorted, folded or normalised in a
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import quote, unquote_to_bytes
@@ -16,6 +15,7 @@ from blake3 import blake3
 
 from cms_cache_mw.core.cookies import EMPTY, Cookies, Jar, alternatives
 from cms_cache_mw.core.status import Reason
+from cms_cache_mw.core.value import Value, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -66,8 +66,7 @@ _UNRESERVED: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv
 Network: TypeAlias = IPv4Network | IPv6Network
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Value, frozen=True):
     """What a request asks for, before anything was looked up."""
 
     key: Key
@@ -78,8 +77,7 @@ class Asked:
     """Whether what is rendered for it must not be stored (a cookie of the third class)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Value, frozen=True):
     """A request that the cache has no key for; it bypasses."""
 
     reason: Reason

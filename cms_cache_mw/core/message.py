@@ -5,8 +5,9 @@ Field names are lower-case bytes, as ASGI gives them; repeated fields stay repea
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
+
+from cms_cache_mw.core.value import Value, replace
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -31,8 +32,7 @@ def without(fields: Fields, names: Collection[bytes]) -> Fields:
     return tuple(field for field in fields if field[0] not in names)
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Value, frozen=True):
     """A request as the server received it."""
 
     method: str
@@ -68,8 +68,7 @@ class Request:
         return replace(self, fields=(*self.fields, *fields))
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Value, frozen=True):
     """The start of a response: status and fields."""
 
     status: int

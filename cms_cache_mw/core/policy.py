@@ -6,7 +6,6 @@ Rules are asked, never profiles.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -17,6 +16,7 @@ from cms_cache_mw.core.message import without
 from cms_cache_mw.core.rules import IDENTITIES
 from cms_cache_mw.core.status import Reason
 from cms_cache_mw.core.storing import FAILING, Freshen, Store, describes, freshen, settle
+from cms_cache_mw.core.value import Value, replace
 
 if TYPE_CHECKING:
     from cms_cache_mw.core.entry import Entry
@@ -39,8 +39,7 @@ _CONDITIONS: Final = frozenset({b"if-none-match", b"if-modified-since"})
 _RANGES: Final = frozenset({b"range", b"if-range"})
 
 
-@dataclass(frozen=True, slots=True)
-class Serve:
+class Serve(Value, frozen=True):
     """Answer with the entry."""
 
     entry: Entry
@@ -49,45 +48,39 @@ class Serve:
     """Whether one render is to replace it meanwhile (RFC 5861 §3)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Revalidate:
+class Revalidate(Value, frozen=True):
     """Ask the application whether the entry still holds, with `to_validate`."""
 
     entry: Entry
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Fetch:
+class Fetch(Value, frozen=True):
     """Ask the application, with `to_fetch`; one render may serve many askers."""
 
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Bypass:
+class Bypass(Value, frozen=True):
     """Let the application answer this very request; nothing is read, stored or shared."""
 
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Refuse:
+class Refuse(Value, frozen=True):
     """Answer 504: only a stored response was wanted, and none will do (RFC 9111 §5.2.1.7)."""
 
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Fallback:
+class Fallback(Value, frozen=True):
     """Answer with the entry, stale as it is, in place of what the application did."""
 
     entry: Entry
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Relay:
+class Relay(Value, frozen=True):
     """Pass the answer on and store nothing."""
 
     reason: Reason

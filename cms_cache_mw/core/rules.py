@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from cms_cache_mw.core.tags import HEADERS
+from cms_cache_mw.core.value import Value
 
 CREDENTIALS: Final = frozenset({b"authorization", b"proxy-authorization", b"x-api-key"})
 """Request fields that say who is asking."""
@@ -63,8 +63,7 @@ PAGES: Final = frozenset(
 """Media types of HTML, XML and feeds: what a CMS renders without saying how long it lasts."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(Value, frozen=True):
     """What a profile decides. Policy asks these fields; it never asks which profile it is."""
 
     name: Literal["cms", "rfc"] = "cms"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +23,7 @@ from cms_cache_mw.core.freshness import (
 from cms_cache_mw.core.message import Head, lines, without
 from cms_cache_mw.core.rules import HEURISTIC_STATUSES
 from cms_cache_mw.core.status import Reason
+from cms_cache_mw.core.value import Value, replace
 
 if TYPE_CHECKING:
     from cms_cache_mw.core.entry import Entry
@@ -53,8 +53,7 @@ MAX_HEAD_BYTES: Final = 65_536
 """A larger head is forwarded and not stored: no client takes it, and each hit would send it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
+class Store(Value, frozen=True):
     """Pass the answer on, keep a copy, and store it once it is complete."""
 
     freshness: Freshness
@@ -67,8 +66,7 @@ class Store:
     reason: Reason = Reason.STORED
 
 
-@dataclass(frozen=True, slots=True)
-class Freshen:
+class Freshen(Value, frozen=True):
     """The stored response holds: answer with it, under these fields."""
 
     freshness: Freshness

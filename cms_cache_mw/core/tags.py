@@ -8,12 +8,13 @@ site, because people purge `/about/` without naming a host.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from blake3 import blake3
+
+from cms_cache_mw.core.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -150,8 +151,7 @@ def read_tags(fields: Fields, names: Collection[bytes]) -> tuple[str, ...]:
     return tuple(found)
 
 
-@dataclass(frozen=True, slots=True)
-class Tagging:
+class Tagging(Value, frozen=True):
     """What an entry depends on: names for people, fingerprints for the purge clock."""
 
     names: tuple[str, ...]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -18,6 +17,7 @@ from cms_cache_mw.core.tags import (
     tag_print,
     url_print,
 )
+from cms_cache_mw.core.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -35,8 +35,7 @@ class TargetError(ValueError):
         self.message = message
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Value, frozen=True):
     """What is to be purged. URLs and prefixes are whole (`https://host/path`), or paths on `site`, or on any site without one."""
 
     tags: tuple[str, ...] = ()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -11,6 +10,7 @@ import msgspec
 from cms_cache_mw.core.keys import key_digest
 from cms_cache_mw.core.naming import languages
 from cms_cache_mw.core.status import Reason
+from cms_cache_mw.core.value import Value
 from cms_cache_mw.depot import USABLE
 from cms_cache_mw.explaining.counting import touched
 from cms_cache_mw.explaining.index import Indexed
@@ -34,8 +34,7 @@ INDEX: Final = "memory of this worker and the index in Redis"
 _VALID: Final = USABLE | {Reason.UNSURE, Reason.FLOOR}
 
 
-@dataclass(frozen=True, slots=True)
-class Dependent:
+class Dependent(Value, frozen=True):
     """An entry that depends on something."""
 
     site: str

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from cms_cache_mw.core.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Why:
+class Why(Value, frozen=True):
     """A reason, with what it means."""
 
     reason: str
     meaning: str
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
+class LeftOut(Value, frozen=True):
     """What is neither in the key nor shown to the application, and what makes a visitor somebody."""
 
     parameters: tuple[str, ...] = ()
@@ -22,8 +20,7 @@ class LeftOut:
     bypassing_cookie: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PurgedBy:
+class PurgedBy(Value, frozen=True):
     """A purge of something that an entry depends on."""
 
     tag: str
@@ -35,8 +32,7 @@ class PurgedBy:
     """As whoever purged gave it; these three are empty where the purge log no longer tells."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Value, frozen=True):
     """An entry at one of the levels."""
 
     level: str
@@ -76,8 +72,7 @@ class Stored:
     """The latest purge of something it depends on that it already reflects."""
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Value, frozen=True):
     """One remembered decision."""
 
     at: float
@@ -96,8 +91,7 @@ class Told:
     """What the application took."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClockTold:
+class ClockTold(Value, frozen=True):
     """Where the worker that was asked stands."""
 
     sure: bool
@@ -108,8 +102,7 @@ class ClockTold:
     """0 without a lease; -1 where there is no Redis and none is needed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(Value, frozen=True):
     """Why a URL is served the way it is, to a visitor with the given fields, by the worker that was asked."""
 
     url: str

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
+
+from cms_cache_mw.core.value import Value
 
 
 class Preview(msgspec.Struct, frozen=True):
@@ -27,8 +27,7 @@ class Preview(msgspec.Struct, frozen=True):
     """By how many `entries` may be wrong, 95 times in 100."""
 
 
-@dataclass(frozen=True, slots=True)
-class Guard:
+class Guard(Value, frozen=True):
     """How large a purge may be that nobody has confirmed; `None` for what does not count."""
 
     entries: float | None = None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +21,7 @@ from cms_cache_mw.core.holes import joined
 from cms_cache_mw.core.language import of_any
 from cms_cache_mw.core.status import Reason
 from cms_cache_mw.core.tags import all_print, read_tag, tagging
+from cms_cache_mw.core.value import Value
 from cms_cache_mw.flight import NOTHING, Landing
 from cms_cache_mw.fragments.values import TEXT, as_text, encoded
 from cms_cache_mw.merging import AGAIN, ALONE, Again, Merging, Permit
@@ -289,8 +289,7 @@ class Fragments:
             order.memory.put(order.key, entry)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(Value, frozen=True):
     """Somebody who wants a fragment."""
 
     fragments: Fragments

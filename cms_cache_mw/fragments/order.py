@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from cms_cache_mw.core.keys import key_digest
+from cms_cache_mw.core.value import Value
 
 if TYPE_CHECKING:
     from cms_cache_mw.core.entry import Key
@@ -16,8 +16,7 @@ READABLE: Final = 128
 """Characters of a key that are worth being read in Redis; longer ones are a digest."""
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Value, frozen=True):
     """What is to be had: a fragment's name, its identity, its own tags and lifetime, and the type of its value."""
 
     name: str

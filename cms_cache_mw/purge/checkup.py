@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from cms_cache_mw.core.value import Value
 from cms_cache_mw.purge.survey import surveyed
 
 if TYPE_CHECKING:
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 PINGS: Final = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Checkup:
+class Checkup(Value, frozen=True):
     """A server in use. What it does not tell is empty, or 0."""
 
     server: str

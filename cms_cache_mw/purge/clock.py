@@ -16,6 +16,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from cms_cache_mw.core.status import Reason
+from cms_cache_mw.core.value import Value
 from cms_cache_mw.stores.ticker import boottime
 
 if TYPE_CHECKING:
@@ -45,16 +46,14 @@ class Dated(Protocol):
     prints: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Soft:
+class Soft(Value, frozen=True):
     """A soft purge: what is older is stale until the grace ends, and purged after it."""
 
     seq: int
     until: float
 
 
-@dataclass(frozen=True, slots=True)
-class Logged:
+class Logged(Value, frozen=True):
     """One entry of the purge log."""
 
     seq: int

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from cms_cache_mw.core.value import Value
 
 MAX_WORKERS: Final = 1_000
 """Workers that are listed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Registered:
+class Registered(Value, frozen=True):
     """A worker that purges wait for."""
 
     name: str
@@ -25,8 +25,7 @@ class Registered:
     """How long a purge waits for it if it falls silent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Registry:
+class Registry(Value, frozen=True):
     """The purge clock and those who follow it."""
 
     epoch: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from cms_cache_mw.core.value import Value
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -15,8 +16,7 @@ DEFAULT_LAG: Final = 10.0
 """Redis's own `min-replicas-max-lag`, in seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(Value, frozen=True):
     """A server's replication and eviction; what it does not tell counts as its default."""
 
     replicas: int = 0

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+from cms_cache_mw.core.value import Value
 from cms_cache_mw.purge.clock import Logged
 
 if TYPE_CHECKING:
@@ -19,8 +19,7 @@ Row: TypeAlias = tuple[bytes, dict[bytes, bytes]]
 """An entry of a stream as the client gives it: its id and its fields."""
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
+class Joined(Value, frozen=True):
     """The epoch in force and where it stands."""
 
     epoch: int
@@ -29,31 +28,27 @@ class Joined:
     floor: int
 
 
-@dataclass(frozen=True, slots=True)
-class Leased:
+class Leased(Value, frozen=True):
     """A lease, usable once the entries have been applied."""
 
     entries: list[Logged]
 
 
-@dataclass(frozen=True, slots=True)
-class More:
+class More(Value, frozen=True):
     """Part of what is to be applied; no lease yet. `behind` says how much is missing after that."""
 
     entries: list[Logged]
     behind: int
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(Value, frozen=True):
     """The log was trimmed past the worker's position."""
 
     seq: int
     tip: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(Value, frozen=True):
     """A purge that Redis has recorded."""
 
     epoch: int

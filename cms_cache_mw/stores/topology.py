@@ -6,17 +6,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+from cms_cache_mw.core.value import Value
 
 SENTINEL: Final = "redis+sentinel"
 CLUSTER: Final = "redis+cluster"
 _PORTS: Final = {SENTINEL: 26379, CLUSTER: 6379}
 
 
-@dataclass(frozen=True, slots=True)
-class Topology:
+class Topology(Value, frozen=True):
     """Several servers behind one URL."""
 
     kind: Literal["sentinel", "cluster"]

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass, field
 from math import isfinite
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import msgspec
 
+from cms_cache_mw.core.value import Value, field
 from cms_cache_mw.stores.guard import StoreError
 from cms_cache_mw.switching.flags import MEANINGS
 
@@ -45,8 +45,7 @@ class SwitchError(ValueError):
         self.field, self.message = field, message
 
 
-@dataclass(frozen=True, slots=True)
-class Switches:
+class Switches(Value, frozen=True):
     """Positions of all switches; raises `SwitchError`."""
 
     enable_for: EnableFor = 1.0

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from cms_cache_mw.core.coding import OWN_TAG, own_tag
 from cms_cache_mw.core.message import lines
 from cms_cache_mw.core.status import Reason
 from cms_cache_mw.core.tags import tag_print
+from cms_cache_mw.core.value import Value
 from cms_cache_mw.warmth.renewal import Wish
 
 if TYPE_CHECKING:
@@ -38,8 +38,7 @@ MOST_TAGS: Final = 1_000
 _VALIDATORS: Final = frozenset({b"etag", b"last-modified"})
 
 
-@dataclass(frozen=True, slots=True)
-class _Former:
+class _Former(Value, frozen=True):
     """What is remembered of a purged page."""
 
     digest: bytes

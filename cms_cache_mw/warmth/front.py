@@ -6,12 +6,12 @@ A page warmed under another key would be one that nobody asks for.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from cms_cache_mw.core.entry import Key  # noqa: TC001 - msgspec reads the annotation
 from cms_cache_mw.core.keys import hostname
+from cms_cache_mw.core.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,8 +27,7 @@ _OF_THE_PROXY = (
 _OF_ONE_PAGE = frozenset({b"x-forwarded-path", b"x-forwarded-uri"})
 
 
-@dataclass(frozen=True, slots=True)
-class Front:
+class Front(Value, frozen=True):
     """What the keys of a site's pages have in common."""
 
     scheme: bytes

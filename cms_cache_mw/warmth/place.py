@@ -7,7 +7,6 @@ would carry somebody's credentials, is left to visitors.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
@@ -15,6 +14,7 @@ import msgspec
 from cms_cache_mw.core import vary
 from cms_cache_mw.core.keys import Asked
 from cms_cache_mw.core.message import Request
+from cms_cache_mw.core.value import replace
 
 if TYPE_CHECKING:
     from cms_cache_mw.core.entry import Key, Variant

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import math
 import os
 import pkgutil
 import sys
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from tests.bench.figure import Figure
 
 RECORDED = Path(__file__).with_name("recorded.json")
-APART = {"browser", "figure", "__main__"}
+APART = {"browser", "figure", "plot", "__main__"}
 
 
 def figures(wanted: list[str]) -> Iterator[Figure]:
@@ -53,8 +52,8 @@ def main() -> int:
         line = f"{figure.name:<64}{figure.value:>9.3g} {figure.unit:<3}{figure.goal:>8g} {figure.unit:<3}"
         line += f"{before:>8.3g} {figure.unit:<3}" if before else " " * 12
         _say(line + ("" if figure.holds else "  missed") + ("" if passes or before is None else "  worse"))
-        if figure.unit == "x" and figure.checked and figure.goal < math.inf:
-            recorded[figure.name] = round(figure.value, 1)
+        if figure.unit == "x":
+            recorded[figure.name] = round(figure.value, 2)
     if os.environ.get("RECORD"):
         RECORDED.write_text(json.dumps(recorded, indent=1) + "\n")
     return 1 if worse and os.environ.get("CHECK") else 0

@@ -20,25 +20,30 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-FEW, MANY = 1_000, 1_000_000
+FEW = 1_000
+MORE = (1, 10_000, 100_000, 1_000_000)
 
 
 def measure() -> Iterator[Figure]:
-    """The figure of many entries."""
-    yield asyncio.run(_many())
+    """The figures of few and of many entries."""
+    yield from asyncio.run(_scaled())
 
 
-async def _many() -> Figure:
+async def _scaled() -> list[Figure]:
     draw = random.Random(1)
-    few, many = _filled(FEW), _filled(MANY)
+    apps = [_filled(count) for count in (FEW, *MORE)]
 
     def asked(most: int) -> Callable[[], Scope]:
         return lambda: scope(draw, f"/{draw.randrange(most)}")
 
-    (ratio,) = ratios((under_asgi(few), asked(FEW)), (under_asgi(many), asked(MANY)))
-    await few.cache.aclose()
-    await many.cache.aclose()
-    return Figure("hit among 1,000,000 entries, in hits among 1,000", ratio, "x", 1.4)
+    asks = [(under_asgi(app), asked(count)) for app, count in zip(apps, (FEW, *MORE), strict=True)]
+    found = ratios(*asks)
+    for app in apps:
+        await app.cache.aclose()
+    return [
+        Figure(f"hit among {count:,} entries, in hits among {FEW:,}", x, "x", 1.4)
+        for count, x in zip(MORE, found, strict=True)
+    ]
 
 
 def _filled(pages: int) -> CacheMiddleware:

@@ -90,7 +90,11 @@ def measure() -> Iterator[Figure]:
         yield Figure(f"{name}, thousand requests a second", most[name] / 1e3, "k", float("inf"))
     for name, goal in PAIRS:
         yield Figure(
-            f"{name}, a hit in requests to its bare application", best[name] / best[f"{name}, bare"], "x", goal
+            f"{name}, a hit in requests to its bare application",
+            best[name] / best[f"{name}, bare"],
+            "x",
+            goal,
+            checked=False,
         )
     for name, goal in OTHERS:
         if name in best:
@@ -138,10 +142,13 @@ def _standing(stack: ExitStack, folder: Path) -> Iterator[tuple[str, int, int]]:
         yield "Varnish", port, _started(stack, folder, "varnish", port, [*command, "-s", "malloc,64m"])
 
 
-def _started(stack: ExitStack, folder: Path, name: str, port: int, command: list[str]) -> int:
-    process = Process(command, folder / f"{name}.log", {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+def _started(
+    stack: ExitStack, folder: Path, name: str, port: int, command: list[str], *, there: dict[str, str] | None = None
+) -> int:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **(there or {})}
+    process = Process(command, folder / f"{name}.log", environment)
     stack.callback(process.stop)
-    until(lambda: _wrk(port) > 0, f"{name} answers")  # which fills caches, too
+    until(lambda: _wrk(port) > 0, f"{name} answers", 60)  # which fills caches, too
     return process.pid
 
 
@@ -152,8 +159,8 @@ def _free_port() -> int:
     return port
 
 
-def _python_server(kind: str, app: str, port: int) -> list[str]:
-    address = ["--host", "127.0.0.1", "--port", str(port)]
+def _python_server(kind: str, app: str, port: int, workers: int = 1) -> list[str]:
+    address = ["--host", "127.0.0.1", "--port", str(port), "--workers", str(workers)]
     if kind == "uvicorn":
         return [
             sys.executable,
@@ -173,26 +180,24 @@ def _python_server(kind: str, app: str, port: int) -> list[str]:
         *address,
         "--interface",
         kind,
-        "--workers",
-        "1",
         "--no-ws",
         "--factory",
         app,
     ]
 
 
-def _asked(port: int, session: int) -> tuple[float, float]:
+def _asked(port: int, session: int, connections: int = CONNECTIONS) -> tuple[float, float]:
     """Processor seconds of the server for a request, and requests a second."""
     before = _spent(session)
-    requests = _wrk(port)
+    requests = _wrk(port, connections)
     return (_spent(session) - before) / requests, requests / SECONDS
 
 
-def _wrk(port: int) -> float:
+def _wrk(port: int, connections: int = CONNECTIONS) -> float:
     """How many requests are answered with success in a moment, with what a browser sends and no coding accepted; 0 with any error."""
     lines = {**_FIELDS, "accept-encoding": "identity", "cookie": cookies(random.Random(1))}
     asked = [part for name, value in lines.items() if name != "host" for part in ("-H", f"{name}: {value}")]
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", *asked, f"http://127.0.0.1:{port}/page"]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s", *asked, f"http://127.0.0.1:{port}/page"]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     found = re.search(r"(\d+) requests in", ran.stdout)
     return float(found[1]) if found and "Non-2xx" not in ran.stdout else 0.0

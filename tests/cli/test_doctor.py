@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +15,7 @@ from cms_cache_mw.cli.rounds import Visit, of_visits, said_of
 from cms_cache_mw.cli.worker_findings import of_worker
 from cms_cache_mw.config import Config
 from cms_cache_mw.core.status import Reason
+from cms_cache_mw.core.value import replace
 from cms_cache_mw.purge.checkup import Checkup
 from cms_cache_mw.purge.link import Link
 from cms_cache_mw.purge.survey import Survey

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from ipaddress import ip_network
 from urllib.parse import quote
 
@@ -29,6 +28,7 @@ from cms_cache_mw.core.keys import (
 )
 from cms_cache_mw.core.message import Request
 from cms_cache_mw.core.status import Reason
+from cms_cache_mw.core.value import replace
 from tests.core.messages import fields
 
 KEYS = Keys(cookies=Cookies(keyed=("django_language",)))

@@ -6,7 +6,6 @@ profile does differently on purpose is in `test_profiles.py`.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
@@ -34,6 +33,7 @@ from cms_cache_mw.core.policy import (
 from cms_cache_mw.core.rules import RFC
 from cms_cache_mw.core.status import Reason
 from cms_cache_mw.core.storing import Freshen, Store
+from cms_cache_mw.core.value import replace
 from cms_cache_mw.core.vary import variant
 from tests.core.messages import BODY, BORN, WALL, at, fields, head, request, stored
 

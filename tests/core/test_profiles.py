@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
 from math import inf
 from typing import TypeAlias
 
@@ -29,6 +29,7 @@ from cms_cache_mw.core.policy import (
 from cms_cache_mw.core.rules import CMS, RFC, Rules
 from cms_cache_mw.core.status import Reason
 from cms_cache_mw.core.storing import Freshen, Store, settle
+from cms_cache_mw.core.value import replace
 from tests.core.messages import BORN, WALL, at, fields, head, request, stored
 
 Lines: TypeAlias = list[str]
@@ -246,14 +247,14 @@ def test_a_304_with_a_cookie() -> None:
 def test_a_304_keeps_what_the_tags_allow() -> None:
     """A page of another status stays stored by a 304 only as long as the entry has tags."""
     rules = replace(CMS, store_statuses=frozenset({200, 404}))
-    entry = replace(stored(FRESH, 'ETag: "a"', status=404, rules=rules), tags=("a",))
+    entry = dataclasses.replace(stored(FRESH, 'ETag: "a"', status=404, rules=rules), tags=("a",))
 
     def refused(found: object) -> object:
         assert isinstance(found, Freshen)
         return found.refused
 
     assert refused(after(request(), head(status=304), rules, BORN + 61, WALL, entry=entry)) is None
-    untagged = replace(entry, tags=())
+    untagged = dataclasses.replace(entry, tags=())
     assert refused(after(request(), head(status=304), rules, BORN + 61, WALL, entry=untagged)) is Reason.UNTAGGED
 
 

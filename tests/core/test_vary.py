@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cms_cache_mw.core.rules import CMS, RFC, Rules
+from cms_cache_mw.core.value import replace
 from cms_cache_mw.core.vary import names, variant, weight
 from tests.core.messages import head, request
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from cms_cache_mw.core import cookies, fields, freshness, keys, policy, rules, storing, vary
 from cms_cache_mw.core.status import Reason
+from cms_cache_mw.core.value import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ def _without_rule(**changed: object) -> Callable[[pytest.MonkeyPatch], None]:
     """The default rules with some of them changed."""
 
     def plant(patch: pytest.MonkeyPatch) -> None:
-        patch.setattr("cms_cache_mw.config.CMS", replace(rules.CMS, **changed))  # type: ignore[arg-type]
+        patch.setattr("cms_cache_mw.config.CMS", replace(rules.CMS, **changed))
 
     return plant
 
