@@ -41,8 +41,8 @@ check: $(VENV)/.dev ## format, lint, types, architecture
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest --quiet --no-header tests/test_architecture.py
 
-mutate: $(VENV)/.dev ## break core/ in one place at a time and see whether its tests notice (hours; ARGS="vary", ARGS="--every 20" for less)
-	@$(BIN)/python -m tests.core.mutate $(ARGS)
+mutate: $(VENV)/.dev ## break the pure code in one place at a time and see whether its tests notice (ARGS="vary", ARGS="--every 20" for less)
+	@$(BIN)/python -m tests.mutation $(ARGS)
 
 fmt: $(VENV)/.dev ## put the code into form, and the pages that repeat it
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .

@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
-VALUES = ("clock", "lease", "ticket", "wire")
+VALUES = ("clock", "lease", "ledger", "registry", "ticket", "wire")
 """The part of `purge/` that decides and does not do."""
 
 PURE = ["cms_cache_mw/core/*", *(f"cms_cache_mw/purge/{name}.py" for name in VALUES)]

@@ -8,7 +8,7 @@ Nothing depends on it: a lost line is a gap in the log and no more.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, assert_never
 
 import msgspec
 
@@ -161,6 +161,8 @@ def accounts(rows: Iterable[Row], *, epoch: str, done: int) -> list[Account]:
             case Seen():
                 # Numbers only grow, so the last line of a worker counts.
                 outcomes.setdefault(purge, {})[line.worker] = line
+            case _:
+                assert_never(line)
     told = [
         _account(ms, purge, line, ends.get(purge), outcomes.get(purge, {}), done=done if purge[:16] == epoch else 0)
         for purge, (ms, line) in found.items()

@@ -1,0 +1,30 @@
+"""What mutants there are, and what a trial makes of one."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.mutation.mutants import MODULES, Span, mutants
+
+
+def test_differ_from_what_they_were() -> None:
+    """A mutant is a module that says something else than any other, in the line by which it is called."""
+    text = MODULES["lease"].read_text()
+    chosen = list(mutants("lease"))
+    assert len({mutant.code for mutant in chosen}) == len(chosen)
+    for mutant in chosen:
+        assert mutant.source == text.splitlines()[mutant.line - 1].strip()
+        assert mutant.name.startswith(f"lease: `{mutant.source}` ")
+
+
+def test_know_their_function() -> None:
+    """A change of a body is known by the outermost function; of a constant or a default, by none."""
+    within = {mutant.source: mutant.within for mutant in mutants("lease")}
+    body = MODULES["lease"].read_text().splitlines().index("    return lease * (1 - EPSILON)") + 1
+    assert within["return lease * (1 - EPSILON)"] == Span(body - 2, body, body)
+
+
+@pytest.mark.parametrize("module", ["vary", "clock"])
+def test_documentation_is_not_broken(module: str) -> None:
+    """No test could notice a docstring."""
+    assert not [mutant for mutant in mutants(module) if mutant.source.startswith('"""')]
