@@ -35,8 +35,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-PROJECTS = [DOCS / "django.md", DOCS / "wagtail.md", DOCS / "guides" / "django-cms.md"]
+PROJECTS = [DOCS / "django.md", DOCS / "wagtail.md"]
 """Pages whose code is in files of a project."""
+ELSEWHERE = [DOCS / "guides" / "django-cms.md"]
+"""Those whose code `tests/contrib/test_almanac.py` runs."""
 SERVER = re.compile(r"redis://(?:localhost|cache|127\.0\.0\.1):6379/0")
 
 
@@ -57,7 +59,9 @@ def plain(environ: dict[str, Any], start_response: Callable[..., object]) -> lis
 
 
 @pytest.mark.parametrize("server_kind", ["valkey"], indirect=True)
-@pytest.mark.parametrize("page", [page for page in with_blocks("python") if page not in PROJECTS], ids=name_of)
+@pytest.mark.parametrize(
+    "page", [page for page in with_blocks("python") if page not in PROJECTS + ELSEWHERE], ids=name_of
+)
 async def test_code_runs(page: Path, redis_url: str) -> None:
     """The Python of a page runs from top to bottom, in one namespace; `get` asks its `app` as a browser does."""
 

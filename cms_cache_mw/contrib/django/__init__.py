@@ -12,7 +12,20 @@ try:
 except ImportError as error:
     raise ImportError("cms_cache_mw.contrib.django needs Django: pip install 'cms_cache_mw[django]'") from error
 
+from cms_cache_mw.contrib.django.kinds import Kind, register
 from cms_cache_mw.contrib.django.purging import apurge, purge, purged_with
 from cms_cache_mw.contrib.django.site import cache, cached, get_asgi_application, get_wsgi_application
+from cms_cache_mw.contrib.django.writes import purge_row
 
-__all__ = ["apurge", "cache", "cached", "get_asgi_application", "get_wsgi_application", "purge", "purged_with"]
+__all__ = [
+    "Kind",
+    "apurge",
+    "cache",
+    "cached",
+    "get_asgi_application",
+    "get_wsgi_application",
+    "purge",
+    "purge_row",
+    "purged_with",
+    "register",
+]

@@ -154,9 +154,10 @@ class _Reading:
             entity.fields.add(far)
             if parent:
                 parent.fields.add(near)
+            # Rows that nothing is noted about say of no other that it is there.
             if far.primary_key and not near.primary_key:
-                entity.follows = True
-            elif near.primary_key and table.join_type == INNER and parent:
+                entity.follows = parent is None or kind_of(parent.model) is not None
+            elif near.primary_key and table.join_type == INNER and parent and kind_of(model):
                 parent.follows = True
 
     def _conditions(self, node: Any) -> None:  # noqa: ANN401 - Django's node

@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
 
+from django.db import DEFAULT_DB_ALIAS
 from django.db.models import QuerySet
 from django.db.models.signals import m2m_changed, post_save, pre_delete, pre_save
 
@@ -60,6 +61,16 @@ def tags_of_change(kind: Kind, old: Any, new: Any, fields: Iterable[str]) -> set
     if before and after:
         return found | (scopes[0] ^ scopes[-1])
     return found.union(everywhere, *(kind.moved(row) for row in rows))
+
+
+def purge_row(row: Any, using: str = DEFAULT_DB_ALIAS) -> None:  # noqa: ANN401 - a row
+    """Purge what shows a row, or would: for what visitors come to see, or see no more, without a save of it, such as a version."""
+    if (kind := kind_of(type(row))) is None:
+        return
+    with apart():
+        scopes, fields = kind.scopes(row), {"*", *(field.name for field in row._meta.concrete_fields)}
+        found = kind.changed(row, fields) | kind.moved(row) | ({SEARCH} if kind.indexed else set())
+    purge(*found, *scopes, *(f"{name}.{field}" for name in scopes for field in fields), using=using)
 
 
 def differing(old: Any, new: Any, names: Iterable[str] | None = None) -> set[str]:  # noqa: ANN401 - rows of any model

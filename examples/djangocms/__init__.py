@@ -1,0 +1,1 @@
+"""A django CMS site with versions and aliases behind the cache: `python -m examples.djangocms`."""
