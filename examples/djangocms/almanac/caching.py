@@ -1,10 +1,8 @@
-"""What django CMS adds to the cache's knowledge of Django: visitors see published versions, drafts are nobody's business, pages move."""
+"""What django CMS adds to the cache's knowledge of Django: visitors see published versions, drafts are nobody's business."""
 
 from __future__ import annotations
 
 from cms.models import Page, PageContent, PageUrl, Placeholder
-from cms.operations import MOVE_PAGE
-from cms.signals import post_obj_operation
 from djangocms_alias.models import Alias, AliasContent
 from djangocms_versioning.constants import OPERATION_PUBLISH, OPERATION_UNPUBLISH, PUBLISHED
 from djangocms_versioning.signals import post_version_operation
@@ -88,12 +86,6 @@ def _differ(one, other):
     return any(getattr(one, name) != getattr(other, name) for name in fields)
 
 
-def on_move(operation, **_):
-    """Purge the menus: the tree is sorted behind Django's back."""
-    if operation == MOVE_PAGE:
-        purge("cms.page.path")
-
-
 def install():
     """Let the cache know; called when all models are there."""
     for model in (PageContent, AliasContent):
@@ -103,4 +95,3 @@ def install():
     register(Placeholder, Slot)
     register(Alias, Shared)
     post_version_operation.connect(on_version)
-    post_obj_operation.connect(on_move)
