@@ -130,7 +130,7 @@ class Project:
             env=self.environment | dict(env or {}),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=200,
             check=False,
         )
 
