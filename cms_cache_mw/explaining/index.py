@@ -38,6 +38,7 @@ SURE: Final = 1.96
 """Standard errors within which 95 of 100 estimates are."""
 
 _SCAN: Final = "return redis.call('HSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])"
+_GET: Final = "return redis.call('HGET', KEYS[1], ARGV[1])"
 _SET: Final = "return redis.call('HSET', KEYS[1], unpack(ARGV))"
 _DELETE: Final = "return redis.call('HDEL', KEYS[1], unpack(ARGV))"
 
@@ -74,8 +75,9 @@ class Indexed(msgspec.Struct):
         """By how many a count may be wrong, 95 times in 100, if so many of what is counted are in the sample."""
         if not self.level:
             return 0
-        # Nothing of the sample means as little as three of it would.
-        return round(self.factor * SURE * sqrt(max(counted, 3) * (1 - 1 / self.factor)))
+        # By the largest number that `counted` may be a sample of (Wilson 1927), which is further away than the smallest.
+        spread = SURE * SURE * (1 - 1 / self.factor)
+        return round(self.factor * (spread / 2 + sqrt(spread * (counted + spread / 4))))
 
 
 _DECODER: Final = msgspec.msgpack.Decoder(Facts)
@@ -138,12 +140,13 @@ class Index:
             return None
         found, now = Indexed({}), self._wall()
         async for name, value in self._scanned(shared):
-            if name == LEVEL:
-                found.level = int(value)
-            elif name == MISSED:
+            if name == MISSED:
                 found.complete = float(value) <= now
-            elif (facts := _facts(value)) and facts.until > now:
+            elif name != LEVEL and (facts := _facts(value)) and facts.until > now:
                 found.entries[name.decode("latin-1")] = facts
+        # Again: a sweep that began meanwhile has raised the level, then forgotten what had not been looked at yet.
+        level = await shared.run(_GET, [self._key], [LEVEL], PATIENCE)
+        found.level = int(level) if isinstance(level, bytes) else 0
         found.complete = found.complete and not found.level and self._missed <= now
         if found.level:
             found.entries = {name: facts for name, facts in found.entries.items() if not sample(name) % found.factor}
