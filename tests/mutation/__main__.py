@@ -89,7 +89,12 @@ def main() -> int:
     if unknown := set(asked.modules) - set(MODULES):
         parser.error(f"no such module: {', '.join(sorted(unknown))}; there are {', '.join(MODULES)}")
     os.chdir(PACKAGE.parent)
-    chosen = (mutant for module in asked.modules or MODULES for mutant in mutants(module))
+    # Functions first, which takes a tenth of the time.
+    chosen = (
+        mutant
+        for module in asked.modules or MODULES
+        for mutant in sorted(mutants(module), key=lambda mutant: mutant.within is None)
+    )
     report = Report(set(re.findall(r"^- (.*)$", SURVIVORS.read_text(), re.MULTILINE)))
     if failure := run(islice(chosen, 0, None, asked.every), asked.jobs, report):
         print(failure, "Without a mutant the tests have to pass.", sep="\n")

@@ -15,6 +15,7 @@ import resource
 import signal
 import sys
 import time
+from collections import Counter
 from functools import _lru_cache_wrapper
 from itertools import chain, zip_longest
 from types import CodeType, FunctionType
@@ -81,7 +82,14 @@ class Trials:
     ) -> None:
         self._mutants, self._coverage, self._jobs, self._tell = mutants, coverage, jobs, tell
         self._cost: dict[str, float] = {}
+        """Processor seconds of each test."""
         self._running: dict[str, dict[int, list[str]]] = {}
+        """The tests that run a line of a module."""
+        self._deadly: Counter[str] = Counter()
+        """How many mutants a test has noticed, as children tell on a pipe."""
+        reading, self._failed = os.pipe()
+        os.set_blocking(reading, False)
+        self._failures = os.fdopen(reading, "rb", buffering=0)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self) -> None:
@@ -128,6 +136,7 @@ class Trials:
         for mutant in chain(self._mutants, [None] * self._jobs):
             if len(children) >= self._jobs or (children and mutant is None):
                 pid, status = os.wait()
+                self._deadly.update((self._failures.read() or b"").decode().splitlines())
                 yield children.pop(pid), status != 0
             if mutant is not None:
                 children[self._forked(session, mutant)] = mutant
@@ -150,12 +159,24 @@ class Trials:
         lines = self._running[mutant.module]
         body = {test for line in range(mutant.within.first, mutant.within.last + 1) for test in lines.get(line, ())}
         swapped = self._swap(mutant)
-        if swapped:
-            near = set(lines.get(mutant.line, ()))
-            items = [item for item in session.items if item.nodeid in body]
-            if _fails(session, sorted(items, key=lambda item: (item.nodeid not in near, self._cost[item.nodeid]))):
-                return True
+        if swapped and self._fails(
+            session, [item for item in session.items if item.nodeid in body], lines.get(mutant.line)
+        ):
+            return True
         return ("" in body or not swapped) and self._fails_anew(session, mutant)
+
+    def _fails(self, session: pytest.Session, items: Iterable[pytest.Item], near: Iterable[str] | None = ()) -> bool:
+        """Whether any of the tests fails, by the first that does: the near ones, those that often do, and cheap ones first."""
+        close, cost, deadly = set(near or ()), self._cost, self._deadly
+        ordered = sorted(
+            items, key=lambda item: (item.nodeid not in close, -deadly[item.nodeid], cost.get(item.nodeid, 0))
+        )
+        for item, following in _with_next(ordered):
+            item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
+            if session.testsfailed:
+                os.write(self._failed, f"{item.nodeid}\n".encode())
+                return True
+        return False
 
     def _swap(self, mutant: Mutant) -> bool:
         """Put a mutant's code into the function that it changes; whether there is such a function."""
@@ -182,19 +203,10 @@ class Trials:
         own = [f"tests/{tests}/test_{name}.py" for name in OWN.get(mutant.module, [mutant.module])]
         for paths in ([path for path in own if os.path.exists(path)], every):  # noqa: PTH110
             items = [item for item in session.perform_collect(paths) if item.nodeid not in asked] if paths else []
-            if session.testsfailed or _fails(session, sorted(items, key=lambda item: self._cost.get(item.nodeid, 0))):
+            if session.testsfailed or self._fails(session, items):
                 return True
             asked |= {item.nodeid for item in items}
         return False
-
-
-def _fails(session: pytest.Session, items: Sequence[pytest.Item]) -> bool:
-    """Whether any of the tests fails; the first that does is the last to run."""
-    for item, following in _with_next(items):
-        item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
-        if session.testsfailed:
-            return True
-    return False
 
 
 def _with_next(items: Sequence[pytest.Item]) -> Iterator[tuple[pytest.Item, pytest.Item | None]]:
