@@ -93,9 +93,8 @@ class CacheMiddleware:
         try:
             try:
                 with self.cache.rendering(recorder.collector):
-                    await self.app(
-                        _asked(scope, recorder), receive if recorder.bypassed else Bodiless(receive), response
-                    )
+                    hears = receive if recorder.bypassed else Bodiless(receive, recorder)
+                    await self.app(_asked(scope, recorder), hears, response)
             except Exception:
                 if not await response.fall_back():
                     raise

@@ -66,12 +66,12 @@ class Recorder:
         self.collector = Collector(engine.now, marks=self.marks)
         """Where what the application renders notes its dependencies."""
         self._chunks: list[bytes] = []
-        self._received = 0
-        """Bytes of the body so far."""
-        self._length = 0
-        """The same without marks."""
+        self._received = self._length = 0
+        """Bytes of the body so far, with marks and without."""
         self._size = 0
         """Bytes charged for the copy."""
+        self.forsaken = False
+        """Whether the application knows that its client has gone: it may stop where it is, and say that this was all."""
         self._encodable = self._noted = False
         self._gzip: Gzip | None = None
         self._encoded: list[bytes] = []
@@ -243,7 +243,7 @@ class Recorder:
         assert self._asked is not None
         body, encoded = b"".join(self._chunks), b"".join(self._encoded)
         length = self._head.value(b"content-length")
-        if length is not None and length.strip() != b"%d" % self._received:
+        if self.forsaken if length is None else length.strip() != b"%d" % self._received:
             return self._give_up(Reason.INCOMPLETE)
         # What was rendered while the body was sent counts as well.
         gathered = self.collector.value()
@@ -267,9 +267,8 @@ class Recorder:
         engine, now = self._engine, self._engine.now()
         path, query = shown_path(asked.request), shown_query(asked.request.query)
         gathered = self.collector.value()
-        names = tuple(dict.fromkeys((*self._tags, *sorted(gathered.tags))))
-        if isinstance(store, Freshen) and self._entry:
-            names = names or self._entry.tags
+        unsaid = self._entry.tags if isinstance(store, Freshen) and self._entry else ()
+        names = tuple(dict.fromkeys((*self._tags, *sorted(gathered.tags)))) or unsaid
         language = (combined(store.fields, b"content-language") or b"").decode("latin-1").strip()
         implicit = implicit_prints(asked.site, path, query)
         if self._head.lines(b"cache-groups"):

@@ -27,7 +27,7 @@ _TARGETS: Final = ("RAW_URI", "REQUEST_URI", "UNENCODED_URL")
 """Where servers put the target as it was received."""
 _MOST_NAMES: Final = 1_000
 _LONGEST_NAME: Final = 64
-_names: dict[str, bytes] = {}
+_names: dict[str, bytes] = {"REMOTE_USER": b"remote-user"}
 """Field names by their names in an environ: visitors send the same few."""
 
 
@@ -74,13 +74,16 @@ def hit_of(environ: WSGIEnvironment, engine: Engine) -> tuple[str, list[tuple[st
 
 
 def _named(names: frozenset[str], environ: WSGIEnvironment) -> list[Field]:
-    return [(_names.get(name) or _name(name), environ[name].encode("latin-1")) for name in names & environ.keys()]
+    return [
+        (_names.get(name) or _name(name), (environ[name] or "").encode("latin-1")) for name in names & environ.keys()
+    ]
 
 
 @lru_cache(maxsize=8)
 def _rare(notable: frozenset[bytes]) -> frozenset[str]:
-    """Notable fields by their names in an environ, but for those that nearly every request has."""
-    return frozenset(f"HTTP_{name.decode('latin-1').upper().replace('-', '_')}" for name in notable - OFTEN)
+    """Notable fields by their names in an environ, but for those that nearly every request has, and whom the server signed in."""
+    named = {f"HTTP_{name.decode('latin-1').upper().replace('-', '_')}" for name in notable - OFTEN}
+    return frozenset(named | {"REMOTE_USER"} if b"remote-user" in notable else named)
 
 
 @lru_cache(maxsize=8192)

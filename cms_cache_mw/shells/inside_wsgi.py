@@ -49,6 +49,9 @@ class WsgiInside:
         if self._sample is None:
             self._targets = [name for name in _TARGETS if name in environ]
             self._sample = {name: environ[name] for name in _OF_THE_SERVER if name in environ}
+            if environ.get("HTTP_SCRIPT_NAME") == self._sample.get("SCRIPT_NAME"):
+                # It is that request's own: gunicorn takes it from a field.
+                self._sample.pop("SCRIPT_NAME", None)
 
     @property
     def ready(self) -> bool:
@@ -115,15 +118,16 @@ class WsgiInside:
 
     def _environ(self, request: Request) -> WSGIEnvironment:
         sample = self._sample or {}
-        name = sample.get("SCRIPT_NAME", "").encode("latin-1")
-        path = request.path.removeprefix(name) if name else request.path
+        told = (request.value(b"script-name") or b"").decode("latin-1")
+        script = sample.get("SCRIPT_NAME", told)
         query = request.query.decode("latin-1")
         target = quote(request.path, safe="/:@!$&'()*+,;=~") + (f"?{query}" if query else "")
         environ: WSGIEnvironment = {
             **sample,
             **dict.fromkeys(self._targets, target),
             "REQUEST_METHOD": request.method,
-            "PATH_INFO": path.decode("latin-1"),
+            "SCRIPT_NAME": script,
+            "PATH_INFO": request.path.decode("latin-1").removeprefix(script),
             "QUERY_STRING": query,
             "CONTENT_LENGTH": "",
             "REMOTE_ADDR": request.client or "127.0.0.1",

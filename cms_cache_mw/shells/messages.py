@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cms_cache_mw.admin.explained import Explained
     from cms_cache_mw.admin.live import Live
     from cms_cache_mw.core.message import Fields
+    from cms_cache_mw.recorder import Recorder
 
 
 async def send_answer(answer: Answer, send: Send) -> None:
@@ -83,11 +84,14 @@ async def body_of(receive: Receive, most: int) -> bytes | None:
 
 
 class Bodiless:
-    """The `receive` of a render that others may be shown: a body that the client sent (HTTP/2 announces none) is nowhere in the key."""
+    """The `receive` of a render that others may be shown: a body that the client sent (HTTP/2 announces none) is nowhere in the key.
 
-    def __init__(self, receive: Receive) -> None:
+    The recorder is told once the application has learnt that the client hung up.
+    """
+
+    def __init__(self, receive: Receive, recorder: Recorder) -> None:
         self._asked = False
-        self._receive = receive
+        self._receive, self._recorder = receive, recorder
 
     async def __call__(self) -> Message:
         """The server's next message, without a body."""
@@ -97,4 +101,6 @@ class Bodiless:
         if message["type"] == "http.request":
             self._asked = True
             return {"type": "http.request", "body": b"", "more_body": False}
+        if message["type"] == "http.disconnect":
+            self._recorder.forsaken = True
         return message

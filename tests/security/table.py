@@ -418,6 +418,11 @@ def _poisonings() -> list[Check]:
     mine += [Check("poisoning", name, first=sent) for name, sent in FRAMED]
     mine += [Check("poisoning", f"Host: {host!r}", first=Sent(host=host)) for host in HOSTS]
     mine += [
+        *(
+            Check("poisoning", f"Host: {host}, which is another", first=Sent(host=host))
+            for host in ("SITE.TEST", "site.test:8080", "site.test.")
+        ),
+        Check("poisoning", "a prefix of the client's own", first=Sent(("SCRIPT_NAME: /p",)), only=("gthread",)),
         Check("poisoning", "two Host lines", first=Sent((f"Host: {EVIL}.test",))),
         Check("poisoning", "no Host", first=Sent(host=None, lines=(f"X-Note: {EVIL}",))),
         Check(
