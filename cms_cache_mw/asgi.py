@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from cms_cache_mw.admin.door import opened
 from cms_cache_mw.auditing.audit import Sampled
 from cms_cache_mw.cache import Cache
-from cms_cache_mw.collecting import current
+from cms_cache_mw.collecting import apart, current
 from cms_cache_mw.core.answer import Answer
 from cms_cache_mw.core.policy import relayed
 from cms_cache_mw.core.tags import TagError, read_tags
@@ -21,12 +21,16 @@ from cms_cache_mw.shells.messages import Bodiless, body_of, fields_of, send_answ
 from cms_cache_mw.shells.scope import hit_of, request_of
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from cms_cache_mw.collecting import Collector
     from cms_cache_mw.config import Config
     from cms_cache_mw.core.rules import Rules
     from cms_cache_mw.recorder import Recorder
+
+T = TypeVar("T")
 
 
 class CacheMiddleware:
@@ -93,8 +97,10 @@ class CacheMiddleware:
         try:
             try:
                 with self.cache.rendering(recorder.collector):
-                    hears = receive if recorder.bypassed else Bodiless(receive, recorder)
-                    await self.app(_asked(scope, recorder), hears, response)
+                    hears = partial(_apart, receive)
+                    await self.app(
+                        _asked(scope, recorder), hears if recorder.bypassed else Bodiless(hears, recorder), response
+                    )
             except Exception:
                 if not await response.fall_back():
                     raise
@@ -158,7 +164,7 @@ class _Response:
 
     def __init__(self, recorder: Recorder, send: Send, rules: Rules) -> None:
         self._begun = False
-        self._recorder, self._send, self._rules = recorder, send, rules
+        self._recorder, self._send, self._rules = recorder, partial(_apart, send), rules
         self._instead = False
         self._ended = False
         self._patience = PATIENCE
@@ -224,6 +230,12 @@ class _Response:
             await send_answer(begun, self._send)
         else:
             await self._send({**message, "headers": list(begun)})
+
+
+async def _apart(server: Callable[..., Awaitable[T]], *message: Message) -> T:
+    """Call a server's `send` or `receive`. The connection's next request, which it may begin or read there, is no part of this render."""
+    with apart():
+        return await server(*message)
 
 
 def _asked(scope: Scope, recorder: Recorder) -> Scope:

@@ -48,6 +48,7 @@ KEYED_FIELDS: Final = frozenset(
         *("x-forwarded-protocol", "x-forwarded-base", "x-forwarded-context", "x-forwarded-request-uri"),
         *("x-url-scheme", "x-scheme", "x-script-name", "x-original-uri", "x-original-path", "x-original-proto"),
         *("x-envoy-original-path", "x-replaced-path", "x-proxy-url", "x-request-uri", "x-waws-unencoded-url"),
+        *("x-forwarded-url", "x-forwarded-hostname", "x-forwarded-root", "x-http-host", "x-base-url", "x-ingress-path"),
         # gunicorn takes SCRIPT_NAME from whom it trusts, which is any client of a proxy beside it, and cuts the path by it.
         *("script-name", "path-info"),
         # Repeated in Access-Control-Allow-Origin by what forgets to vary by it.

@@ -30,13 +30,17 @@ KINDS: Final[tuple[Kind, ...]] = ("uvicorn-httptools", "uvicorn-h11", "granian",
 
 @contextmanager
 def on_a_thread(
-    app: ASGIApp, *, http: Literal["h11", "httptools"] = "httptools", send_buffer: int | None = None
+    app: ASGIApp,
+    *,
+    http: Literal["h11", "httptools"] = "httptools",
+    loop: Literal["auto", "asyncio"] = "auto",
+    send_buffer: int | None = None,
 ) -> Iterator[int]:
     """The port of uvicorn on a thread of its own; the kernel holds `send_buffer` bytes for a client that does not read."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         if send_buffer:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
-        config = uvicorn.Config(app, http=http, ws="none", log_level="critical", timeout_graceful_shutdown=2)
+        config = uvicorn.Config(app, http=http, loop=loop, ws="none", log_level="critical", timeout_graceful_shutdown=2)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="uvicorn")
         thread.start()
