@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from cms_cache_mw import CacheMiddleware, Config
 from cms_cache_mw.admin import openapi
 from cms_cache_mw.admin.table import ENDPOINTS
-from tests.support.asgi import HTML, Page, Pages, Visitor, caching
+from tests.support.asgi import HTML, Page, Pages, Reply, Visitor, caching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,11 +142,25 @@ def test_every_answer_is_documented(asking: tuple[asyncio.Runner, Visitor], endp
     ask()
 
 
+BODIES: dict[str, dict[str, object]] = {
+    "/purge": {"tags": ["menu:1"], "wait_ms": 0},
+    "/switches": {"audit_rate": 0.1, "reason": "a test"},
+}
+"""What is sent to endpoints that need more than an empty object."""
+
+
+async def asked(visitor: Visitor, endpoint: Endpoint) -> tuple[Endpoint, Reply]:
+    """An endpoint, and what it answers to a question that it understands."""
+    body = json.dumps(BODIES.get(endpoint.path, {})).encode() if endpoint.takes_body else b""
+    target = endpoint.path.replace("{epoch}", "0" * 16).replace("{seq}", "1").replace("{tag:path}", "menu:1")
+    target += "?url=/a" if endpoint.path == "/explain" else ""
+    return endpoint, await visitor.ask(f"/_cache{target}", MAY, method=endpoint.method, body=body)
+
+
 @pytest.mark.logs("lease lost", "the shared store is not asked", "that Redis never took", "not")
-@pytest.mark.parametrize("way", ["stopped", "mute"])
+@pytest.mark.parametrize("way", ["stopped", "mute", "stopped while they ask"])
 async def test_without_redis(own_server: Server, namespace: str, way: str) -> None:
-    """With Redis gone or mute each endpoint answers, says so where it matters, and no purge is done."""
-    bodies = {"/purge": {"tags": ["menu:1"], "wait_ms": 0}, "/switches": {"audit_rate": 0.1, "reason": "a test"}}
+    """With Redis gone or mute, before or meanwhile, each endpoint answers, says so where it matters, and no purge is done."""
     options: dict[str, Any] = {"redis_url": own_server.url, "namespace": namespace, "lease_seconds": 0.5}
     async with caching(Pages(), admin_token=TOKEN, **options) as site:
         visitor = Visitor(site)
@@ -155,16 +169,21 @@ async def test_without_redis(own_server: Server, namespace: str, way: str) -> No
             own_server.kill()
         else:
             own_server.pause()
-        for endpoint in ENDPOINTS:
-            body = json.dumps(bodies.get(endpoint.path, {})).encode() if endpoint.takes_body else b""
-            target = endpoint.path.replace("{epoch}", "0" * 16).replace("{seq}", "1").replace("{tag:path}", "menu:1")
-            target += "?url=/a" if endpoint.path == "/explain" else ""
-            reply = await visitor.ask(f"/_cache{target}", MAY, method=endpoint.method, body=body)
+        asking = [asyncio.ensure_future(asked(visitor, endpoint)) for endpoint in ENDPOINTS]
+        if way == "stopped while they ask":
+            # What needs no Redis has answered; what does is waiting for it.
+            await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+            assert not all(one.done() for one in asking)
+            own_server.kill()
+        for endpoint, reply in await asyncio.gather(*asking):
             assert b"Traceback" not in reply.body
-            assert str(reply.status) in operation_of(endpoint)["responses"], (target, reply.status, reply.body)
+            assert str(reply.status) in operation_of(endpoint)["responses"], (endpoint, reply.status, reply.body)
             if endpoint.path == "/purge":
                 assert (reply.status, reply.json()["state"]) == (503, "unrecorded")
             elif reply.status >= 500:
                 assert "Redis" in reply.json()["error"], reply.body
         if way == "mute":
             own_server.resume()
+        else:
+            by_method = await visitor.ask("/a", MAY, method="PURGE")
+            assert (by_method.status, by_method.json()["state"]) == (503, "unrecorded")
