@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import pytest
 
-from tests.contrib.project import Editing, Project
+from tests.contrib.project import STILL, Editing, Project
 from tests.support.server import Server
 from tests.support.site import Worker
 
@@ -35,13 +35,7 @@ class Magazine:
 
     def __init__(self, project: Project, server: Server, kind: str) -> None:
         self.project, self.kind = project, kind
-        # What is purged stays away: nothing is rendered but for visitors.
-        still = {
-            "CMS_CACHE_WARM_ON_START": "false",
-            "CMS_CACHE_REFRESH_AHEAD": "false",
-            "CMS_CACHE_FLAGS": "warmth=false",
-        }
-        self.env = {"CMS_CACHE_REDIS_URL": server.url, "CMS_CACHE_NAMESPACE": kind} | still
+        self.env = {"CMS_CACHE_REDIS_URL": server.url, "CMS_CACHE_NAMESPACE": kind} | STILL
         self.workers = [
             Worker("mysite.asgi:application", project.environment | self.env, project.folder / f"{kind}{number}.log")
             for number in range(2)

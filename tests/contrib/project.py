@@ -93,6 +93,14 @@ for number, page in enumerate(Page.objects.order_by("path")):
 """
 
 
+STILL: Final = {
+    "CMS_CACHE_WARM_ON_START": "false",
+    "CMS_CACHE_REFRESH_AHEAD": "false",
+    "CMS_CACHE_FLAGS": "warmth=false",
+}
+"""What is purged stays away: nothing is rendered but for visitors."""
+
+
 class Project:
     """The project in a folder of its own. `environment` is what its processes run with."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from tests.contrib.project import ROOT, Editing
+from tests.contrib.project import ROOT, STILL, Editing
 from tests.support.document import blocks
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class Place:
             "DJANGO_SETTINGS_MODULE": "project.settings",
             "PYTHONPATH": f"{folder}:{ROOT}",
             "PYTHONWARNINGS": "ignore",
-        }
+        } | STILL
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from asgiref.sync import sync_to_async
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from cms_cache_mw.cache import Cache
+
+Row = tuple[object, ...]
+"""A row's model and values, but for its primary key."""
+Block = tuple[str, ...]
+"""The savepoints that something is done under."""
 
 log: Final = logging.getLogger("cms_cache_mw")
 WAIT: Final = 1.0
@@ -44,15 +49,35 @@ def purge(
 
     Trouble with Redis raises nothing: the purge is kept and made later. Raises `TargetError` for what cannot be meant.
     """
-    named = Target.named(map(spelled, tags), urls, prefixes, "", everything=everything)
-    targets = split(named)
+    targets = split(Target.named(map(spelled, tags), urls, prefixes, "", everything=everything))
     for target in targets:
         cache().prints(target)
+    _batch(connections[using]).add(connections[using], targets)
+
+
+def purge_gone(row: Row, tags: Collection[str], known: Collection[str], using: str) -> None:
+    """Purge the tags of a deleted row; no more than `known`, those of who loaded it, where it is written again before the commit."""
     connection = connections[using]
-    batch = getattr(connection, "cms_cache_batch", None)
+    gone = _Gone(row, _block(connection), split(Target(tuple(known))))
+    _batch(connection).add(connection, split(Target(tuple(tags))), gone)
+
+
+def came_back(row: Row, using: str) -> bool:
+    """Whether a row is one that was deleted in this block of a transaction; then it is as if it had stayed."""
+    connection = connections[using]
+    return _batch(connection).kept(row, _block(connection))
+
+
+def _batch(connection: Any) -> _Batch:  # noqa: ANN401 - Django's connection
+    batch: _Batch | None = getattr(connection, "cms_cache_batch", None)
     if batch is None or not batch.alive(connection):
         batch = connection.cms_cache_batch = _Batch()
-    batch.add(connection, targets)
+    return batch
+
+
+def _block(connection: Any) -> Block:  # noqa: ANN401 - the same
+    """The savepoints that are open: what is done under the same ones is rolled back together."""
+    return tuple(filter(None, connection.savepoint_ids))
 
 
 async def apurge(*tags: str, **options: Any) -> None:  # noqa: ANN401 - those of `purge`
@@ -69,6 +94,14 @@ def purged_with() -> Iterator[set[str]]:
         purge(*tags)
 
 
+class _Gone(NamedTuple):
+    """A row that was deleted, where, and what goes all the same if it is written again."""
+
+    row: Row
+    block: Block
+    known: list[Target]
+
+
 class _Batch:
     """What one transaction changes. Parts of savepoints that are rolled back are forgotten by Django, and by us."""
 
@@ -81,17 +114,26 @@ class _Batch:
         self._parts = [part for part in self._parts if id(part) in waiting]
         return bool(self._parts)
 
-    def add(self, connection: Any, targets: list[Target]) -> None:  # noqa: ANN401 - the same
+    def add(self, connection: Any, targets: list[Target], gone: _Gone | None = None) -> None:  # noqa: ANN401 - the same
         """Purge these when the transaction commits."""
-        if self._parts and set(targets) <= set(self._parts[-1].targets):
+        last = self._parts[-1] if self._parts else None
+        if last and not (last.gone or gone) and set(targets) <= set(last.targets):
             return
-        part = _Part(self, targets)
+        part = _Part(self, targets, gone)
         self._parts.append(part)
         if connection.in_atomic_block or connection.get_autocommit():
             connection.on_commit(part)
         else:
             # Somebody commits by hand, and Django does not tell when.
             self.flush()
+
+    def kept(self, row: Row, block: Block) -> bool:
+        """Whether the row went in this block; it takes its part back."""
+        for part in self._parts:
+            if part.gone and (part.gone.row, part.gone.block) == (row, block):
+                part.targets, part.gone = part.gone.known, None
+                return True
+        return False
 
     def flush(self) -> None:
         """Purge all parts at once; the hooks of the others find nothing left."""
@@ -104,8 +146,8 @@ class _Batch:
 class _Part:
     """One change's share of a batch, as a hook on commit."""
 
-    def __init__(self, batch: _Batch, targets: list[Target]) -> None:
-        self.targets, self._batch = targets, batch
+    def __init__(self, batch: _Batch, targets: list[Target], gone: _Gone | None) -> None:
+        self.targets, self.gone, self._batch = targets, gone, batch
 
     def __call__(self) -> None:
         self._batch.flush()

@@ -12,13 +12,13 @@ from django.db.models import QuerySet
 from django.db.models.signals import m2m_changed, post_save, pre_delete, pre_save
 
 from cms_cache_mw.collecting import apart, current
-from cms_cache_mw.contrib.django.kinds import SEARCH, kind_of, scope
-from cms_cache_mw.contrib.django.purging import purge
+from cms_cache_mw.contrib.django.kinds import SEARCH, Kind, kind_of, scope
+from cms_cache_mw.contrib.django.purging import came_back, purge, purge_gone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from cms_cache_mw.contrib.django.kinds import Kind
+    from cms_cache_mw.contrib.django.purging import Row
 
 log: Final = logging.getLogger("cms_cache_mw")
 MOST_ROWS: Final = 1_000
@@ -138,6 +138,8 @@ def _saved(
     if (kind := kind_of(sender)) is None or (created and kind.implied and current() is not None):
         return
     names = {field.name for field in sender._meta.concrete_fields}
+    if created and (values := _values(kind, instance)) and came_back(values, using):
+        return
     with apart():
         fields = names if created or old is None else differing(old, instance, update_fields)
         tags = tags_of_change(kind, None if created else old, instance, fields)
@@ -151,8 +153,19 @@ def _deleting(sender: type[Any], instance: Any, *, using: str, **_: object) -> N
         return
     with apart():
         tags = tags_of_change(kind, instance, None, {field.name for field in sender._meta.concrete_fields})
-    if tags:
+    if tags and (values := _values(kind, instance)):
+        purge_gone(values, tags, kind.changed(instance, ()), using)
+    elif tags:
         purge(*tags, using=using)
+
+
+def _values(kind: Kind, row: Any) -> Row | None:  # noqa: ANN401 - any row
+    """What tells a row from others beside its key, of models that join two others, such as labels and what has them."""
+    fields = [field for field in row._meta.concrete_fields if not field.primary_key]
+    joins = sum(bool(field.many_to_one) for field in fields) > 1
+    if type(kind) is not Kind or kind.indexed or not joins:
+        return None
+    return (kind.label, *(_value(field, row, revised=False) for field in fields))
 
 
 @_safely

@@ -48,3 +48,10 @@ class Visit(models.Model):
     """A counter, which every page writes."""
 
     count = models.IntegerField(default=0)
+
+
+class Placement(models.Model):
+    """A product in the window of a category."""
+
+    product = models.ForeignKey(Product, models.CASCADE)
+    category = models.ForeignKey(Category, models.CASCADE)

@@ -50,6 +50,10 @@ def either(request):
     return _said(both.count(), both.exists(), plain.filter(price=99).union(plain.filter(price=98)).count())
 
 
+def window(request):
+    return _said(*Product.objects.filter(placement__category__slug="toys").values_list("name", flat=True))
+
+
 def books(request):
     return _said(*(f"{book.name} by {book.author}" for book in Book.objects.order_by("-price")))
 
@@ -105,6 +109,22 @@ urlpatterns = [
     path("labelled/<str:name>/", labelled),
     *(
         path(f"{view.__name__}/", view)
-        for view in (dear, counts, used, either, books, raw, form, whole, fragments, me, somebody, old, gone, later)
+        for view in (
+            dear,
+            counts,
+            used,
+            either,
+            window,
+            books,
+            raw,
+            form,
+            whole,
+            fragments,
+            me,
+            somebody,
+            old,
+            gone,
+            later,
+        )
     ),
 ]
