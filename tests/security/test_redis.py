@@ -119,6 +119,7 @@ async def commands(store: Shared) -> None:
         assert not isinstance(found, BaseException)
 
 
+@pytest.mark.deadline
 @pytest.mark.parametrize("world", ["loop", "threads"])
 @pytest.mark.parametrize("garbage", GARBAGE)
 @pytest.mark.logs("is not asked for a while")
