@@ -160,9 +160,10 @@ class Engine:
         answer = select(whole, request, self.now(), self.wall())
         return Answer(answer.status, append(answer.fields, item), answer.body)
 
-    def may_stand_in(self, entry: Entry) -> bool:
-        """Whether an entry may be served in place of an answer that came to nothing: it was looked up a while ago."""
-        return self.worker.clock.check(entry, self.now()) in USABLE
+    def barred(self, entry: Entry) -> Reason | None:
+        """Why an entry must not stand in for an answer that came to nothing: it was looked up a while ago."""
+        why = self.worker.clock.check(entry, self.now())
+        return None if why in USABLE else why
 
     def keep(self, key: Key, entry: Entry, names: tuple[bytes, ...], *, encode: bool = False) -> bool:
         """Hold an entry in memory now, unless it was purged meanwhile; write it to Redis without anybody waiting."""

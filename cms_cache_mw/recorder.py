@@ -119,7 +119,7 @@ class Recorder:
         if self._asked is None or self._entry is None:
             return None
         fallback = failed(self._asked.request, self._entry, self._engine.rules, self._engine.now())
-        if fallback is None or not self._engine.may_stand_in(fallback.entry):
+        if fallback is None or self._engine.barred(fallback.entry):
             return None
         self._note(fallback.reason)
         return self._engine.present(fallback.entry, self._asked.request, write(fallback.reason))
@@ -174,8 +174,8 @@ class Recorder:
             anonymous=asked.anonymous,
         )
         refused = self._refused(asked, gathered) if isinstance(decision, Store) else None
-        if isinstance(decision, Fallback) and not self._engine.may_stand_in(decision.entry):
-            refused = Reason.PURGED
+        if isinstance(decision, Fallback):
+            refused = self._engine.barred(decision.entry)
         return Relay(refused) if refused else decision
 
     def _refused(self, asked: Asked, gathered: Cacheability) -> Reason | None:
@@ -185,10 +185,10 @@ class Recorder:
             self._engine.tally.warn_tags(f"{asked.site}{shown_path(asked.request)}", self.collector.doubt)
             return Reason.TAGS
         if gathered.private:
-            return Reason.PRIVATE
+            return Reason.PERSONAL
         if not gathered.storable:
             return Reason.STALE_PART
-        return Reason.NO_LIFETIME if gathered.lifetime <= 0 else None
+        return Reason.SHORT_PART if gathered.lifetime <= 0 else None
 
     def _freshen(self, decision: Freshen, asked: Asked, status: int) -> Answer:
         assert self._entry is not None

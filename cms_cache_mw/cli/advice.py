@@ -23,6 +23,8 @@ CHANGES: Final[dict[Reason, str]] = {
     Reason.TAGS: "fewer and shorter tags: at most 512 of 256 characters; one within:ANCESTOR stands for a subtree",
     Reason.TOO_LARGE: "CMS_CACHE_MAX_BODY_BYTES=8388608",
     Reason.LATE_VARY: "name in the page's own Vary what its parts vary by, before the head is sent",
+    Reason.PERSONAL: "leave out of the page what is one visitor's own, or fill it in when the page is served (a placeholder)",
+    Reason.SHORT_PART: "give the part a ttl of some seconds, or more than is left of it when it is used",
     Reason.STALE_PART: "give the fragment that was stale a longer ttl, or the page a shorter one",
     Reason.COLLECTING: "CMS_CACHE_MAX_MEMORY_MB=256",
     Reason.HOST: "CMS_CACHE_SITES=www.example.org=main   (each host that visitors ask for)",

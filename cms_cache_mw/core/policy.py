@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cms_cache_mw.core.message import Fields, Head, Request
     from cms_cache_mw.core.rules import Rules
 
-_GUARDS: Final = dict.fromkeys(IDENTITIES, Reason.AUTHORIZATION) | {
+GUARDS: Final = dict.fromkeys(IDENTITIES, Reason.AUTHORIZATION) | {
     b"authorization": Reason.AUTHORIZATION,
     b"proxy-authorization": Reason.AUTHORIZATION,
     b"x-api-key": Reason.API_KEY,
@@ -34,6 +34,7 @@ _GUARDS: Final = dict.fromkeys(IDENTITIES, Reason.AUTHORIZATION) | {
     b"x-http-method": Reason.OVERRIDE,
     b"x-method-override": Reason.OVERRIDE,
 }
+"""The request fields that a profile may bypass for, and the reason for each."""
 _BODY: Final = frozenset({b"content-length", b"transfer-encoding"})
 _CONDITIONS: Final = frozenset({b"if-none-match", b"if-modified-since"})
 _RANGES: Final = frozenset({b"range", b"if-range"})
@@ -102,7 +103,7 @@ def bypass(request: Request, rules: Rules) -> Reason | None:
         return None
     for name, value in request.fields:
         if name in rules.bypass:
-            return _GUARDS.get(name, Reason.OFF)
+            return GUARDS.get(name, Reason.OFF)
         if name == b"transfer-encoding" or (name == b"content-length" and value.strip(b" \t0")):
             return Reason.BODY
     return None

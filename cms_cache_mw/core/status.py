@@ -112,6 +112,12 @@ class Reason(StrEnum):
     NO_LIFETIME = "no-lifetime", "", "nothing says how long the response stays fresh"
     UNTAGGED = "untagged", "", "a response with this status is stored only with tags"
     TAGS = "tags", "", "the tags were too many or unreadable, so no purge could have reached the entry"
+    PERSONAL = "personal", "", "something that the page was made of is for one visitor, or for some of them"
+    SHORT_PART = (
+        "short-part",
+        "",
+        "a part of the page lasts no longer than the render: its ttl is 0, or was over meanwhile",
+    )
     STALE_PART = "stale-part", "", "a part of the page was used stale, so the page is not kept"
     LATE_VARY = "late-vary", "", "a part rendered after the head was sent varies by a field that the head does not name"
     TOO_LARGE = "too-large", "", "the body is larger than max_body_bytes, or the head than 64 KiB"

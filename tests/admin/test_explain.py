@@ -128,18 +128,21 @@ async def untagged(scene: Scene) -> str:
     return await once(scene)
 
 
-async def stale_part(scene: Scene) -> str:
-    """A page with a part that must not be kept."""
+def made_of(part: Cacheability) -> Produce:
+    """A page with such a part."""
 
-    async def render(scope: Scope, receive: Receive, send: Send) -> None:
-        collector = current()
-        assert collector
-        collector.add(Cacheability(storable=False))
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]})
-        await send({"type": "http.response.body", "body": b"x"})
+    async def produced(scene: Scene) -> str:
+        async def render(scope: Scope, receive: Receive, send: Send) -> None:
+            collector = current()
+            assert collector
+            collector.add(part)
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]})
+            await send({"type": "http.response.body", "body": b"x"})
 
-    scene.pages.pages["/a"] = Page(render=render)
-    return await once(scene)
+        scene.pages.pages["/a"] = Page(render=render)
+        return await once(scene)
+
+    return produced
 
 
 async def late_vary(scene: Scene) -> str:
@@ -189,7 +192,9 @@ INSIDE: dict[Reason, tuple[Produce, dict[str, Any]]] = {
     Reason.OFF: (once, {"enable_for": ("/other*",)}),
     Reason.UNSURE: (once, {"redis_url": "redis://127.0.0.1:1/0"}),
     Reason.UNTAGGED: (untagged, {"store_statuses": (200, 404)}),
-    Reason.STALE_PART: (stale_part, {}),
+    Reason.PERSONAL: (made_of(Cacheability(private=True)), {}),
+    Reason.SHORT_PART: (made_of(Cacheability(lifetime=0.0)), {}),
+    Reason.STALE_PART: (made_of(Cacheability(storable=False)), {}),
     Reason.LATE_VARY: (late_vary, {}),
     Reason.HOST: (badly_hosted, {"sites": {"example.org": "main"}}),
     Reason.TARGET: (no_path, {}),

@@ -246,7 +246,7 @@ async def test_private_fragments_make_their_page_private() -> None:
     async with visited({"/": outer}) as (_, visitor, _):
         replies = [await visitor.get("/") for _ in range(2)]
         assert [reply.body for reply in replies] == [b"Hello Ann", b"Hello Bob"]
-        assert replies[0].cache_status == "fwd=uri-miss; detail=private"
+        assert replies[0].cache_status == "fwd=uri-miss; detail=personal"
 
 
 async def test_fragments_that_vary_are_not_kept_and_make_their_page_vary() -> None:
@@ -623,7 +623,7 @@ async def test_no_lifetime_is_no_fragment(ttl: float) -> None:
 
     async with visited({"/": part}) as (_, visitor, _):
         for _ in range(2):
-            assert (await visitor.get("/")).cache_status == "fwd=uri-miss; detail=no-lifetime"
+            assert (await visitor.get("/")).cache_status == "fwd=uri-miss; detail=short-part"
         assert len(calls) == 2
 
 
