@@ -87,17 +87,17 @@ def _dictionary(text: bytes, *, aimed: bool) -> Directives:
     for name, (value, parameters) in (dictionary(text) or {}).items():
         if value is False or (aimed and parameters):
             continue
-        # A value of a type that the directive does not have is unreadable, not converted.
         found[name.encode()] = (None if value is True else _argument(name, value),)
     return found
 
 
-def _argument(name: str, value: object) -> bytes:
+def _argument(name: str, value: object) -> bytes | None:
+    """A value as Cache-Control has it; one of a type that the directive does not take is not converted, and says nothing."""
     if isinstance(value, int):
         return b"%d" % value
     if isinstance(value, str) and name in {"private", "no-cache"}:
         return value.encode()
-    return b"?"
+    return None
 
 
 def explicit_lifetime(head: Head, rule: Control, wall: float) -> float | None:

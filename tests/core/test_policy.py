@@ -103,10 +103,17 @@ STORING = [
     ("RFC9213 2.2 CDN-Cache-Control replaces a forbidding Cache-Control", "GET", [], 200, ["CDN-Cache-Control: max-age=60", "Cache-Control: no-store"], YES),
     ("RFC9213 2.2 CDN-Cache-Control forbids it", "GET", [], 200, ["CDN-Cache-Control: no-store", "Cache-Control: max-age=60"], Reason.NO_STORE),
     ("RFC9213 2.2 CDN-Cache-Control: private", "GET", [], 200, ["CDN-Cache-Control: private, max-age=60", "Cache-Control: max-age=60"], Reason.PRIVATE),
+    ("RFC9213 2.2 private with a value that names no fields", "GET", [], 200, ["CDN-Cache-Control: private=x-a, max-age=60"], Reason.PRIVATE),
+    ("RFC9213 2.2 private with field names", "GET", [], 200, ['CDN-Cache-Control: private="x-a", max-age=60'], YES),
     ("RFC9213 2.2 Pragma does not count beside CDN-Cache-Control", "GET", [], 200, ["CDN-Cache-Control: max-age=60", "Pragma: no-cache"], YES),
+    ("Edge Architecture 4.1 Surrogate-Control forbids it", "GET", [], 200, ["Surrogate-Control: no-store", "Cache-Control: max-age=60"], Reason.NO_STORE),
+    ("Edge Architecture 4.1 Pragma does not count beside Surrogate-Control", "GET", [], 200, ["Surrogate-Control: max-age=60", "Pragma: no-cache"], YES),
+    ("Edge Architecture 4.1 nor does Expires", "GET", [], 200, ["Surrogate-Control: no-store=?0, max-age=60", "Expires: 0"], YES),
     ("WHATWG HTML 9.2 event streams never end", "GET", [], 200, ["Cache-Control: max-age=60", "Content-Type: text/event-stream; charset=utf-8"], Reason.STREAM),
     ("limit: Content-Length above max_body_bytes", "GET", [], 200, ["Cache-Control: max-age=60", "Content-Length: 2097153"], Reason.TOO_LARGE),
     ("limit: Content-Length of exactly max_body_bytes", "GET", [], 200, ["Cache-Control: max-age=60", "Content-Length: 2097152"], YES),
+    ("limit: a head of exactly 64 KiB", "GET", [], 200, ["Cache-Control: max-age=60", f"X: {'x' * 65_512}"], YES),
+    ("limit: a head above 64 KiB", "GET", [], 200, ["Cache-Control: max-age=60", f"X: {'x' * 65_513}"], Reason.TOO_LARGE),
     ("limit: Content-Length beyond counting", "GET", [], 200, ["Cache-Control: max-age=60", f"Content-Length: {'9' * 5000}"], Reason.TOO_LARGE),
 ]  # fmt: skip
 
@@ -182,6 +189,13 @@ LIFETIMES: list[tuple[str, Lines, float]] = [
 def test_lifetime(says: Lines, lifetime: float) -> None:
     """The freshness lifetime is what the clause gives."""
     assert stored('ETag: "a"', *says).freshness.lifetime == lifetime
+
+
+@pytest.mark.parametrize(("says", "lifetime"), [(["Cache-Control: public"], 100), ([], None)])
+def test_heuristic_lifetime_by_public(says: Lines, lifetime: float | None) -> None:
+    """RFC9111 4.2.2: a status that is not on the list has a heuristic lifetime only where the response is public."""
+    outcome = after(request(), head(f"Last-Modified: {at(-1000)}", *says, status=599), RFC, BORN, WALL)
+    assert (outcome.freshness.lifetime if isinstance(outcome, Store) else None) == lifetime
 
 
 AGES: list[tuple[str, float, Lines, float]] = [

@@ -83,7 +83,7 @@ def mutants(module: str) -> Iterator[Mutant]:
     tree = ast.parse(text)
     _strip(tree)
     within = dict(_bodies(tree))
-    for node in ast.walk(tree):
+    for node in _evaluated(tree):
         unchanged = dict(vars(node))
         for change in _changes(node):
             said = change(node)
@@ -91,6 +91,13 @@ def mutants(module: str) -> Iterator[Mutant]:
             vars(node).update(unchanged)
             line = getattr(node, "lineno", 1)
             yield Mutant(module, line, text.splitlines()[line - 1].strip(), said, code, within.get(node))
+
+
+def _evaluated(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those of annotations, which nothing evaluates, or a wire's decoder alone."""
+    nodes = list(ast.walk(tree))
+    noted = {part for node in nodes if isinstance(node, ast.AnnAssign) for part in ast.walk(node.annotation)}
+    return (node for node in nodes if node not in noted)
 
 
 def _strip(tree: ast.Module) -> None:

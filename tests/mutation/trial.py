@@ -202,11 +202,20 @@ class Trials:
         tests = MODULES[mutant.module].parent.name
         own = [f"tests/{tests}/test_{name}.py" for name in OWN.get(mutant.module, [mutant.module])]
         for paths in ([path for path in own if os.path.exists(path)], every):  # noqa: PTH110
+            _announce_conftests(session.config.pluginmanager)
             items = [item for item in session.perform_collect(paths) if item.nodeid not in asked] if paths else []
             if session.testsfailed or self._fails(session, items):
                 return True
             asked |= {item.nodeid for item in items}
         return False
+
+
+def _announce_conftests(known: pytest.PytestPluginManager) -> None:
+    """Have their fixtures found once more by what is collected anew."""
+    named = ((known.get_name(plugin) or "", plugin) for plugin in known.get_plugins())
+    for name, plugin in [(name, plugin) for name, plugin in named if name.endswith("conftest.py")]:
+        known.unregister(plugin)
+        known.register(plugin, name)
 
 
 def _with_next(items: Sequence[pytest.Item]) -> Iterator[tuple[pytest.Item, pytest.Item | None]]:
