@@ -144,7 +144,9 @@ class _Lifespan:
         return message
 
     async def send(self, message: Message) -> None:
-        """Pass on what the application answers; the cache ends with it."""
+        """Pass on what the application answers; the cache ends with it. Raises where it takes this for a request."""
+        if not message["type"].startswith("lifespan."):
+            raise ValueError(f"{message['type']} is no answer to a lifespan")
         self.begun = True
         if message["type"] != "lifespan.startup.complete":
             await self._cache.aclose()

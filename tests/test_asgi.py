@@ -409,7 +409,12 @@ async def _raises_after_reading(scope: Scope, receive: Receive, send: Send) -> N
     raise ValueError("this application knows HTTP only")
 
 
-@pytest.mark.parametrize("app", [_returns, _raises, _raises_after_reading])
+async def _answers_everything(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.mark.parametrize("app", [_returns, _raises, _raises_after_reading, _answers_everything])
 async def test_application_without_a_lifespan(app: Any, redis_url: str, namespace: str) -> None:  # noqa: ANN401 - an ASGI application
     """Around an application that knows no lifespan the cache keeps to the protocol by itself: it starts, and it ends."""
     site = CacheMiddleware(app, Config(redis_url=redis_url, namespace=namespace))
