@@ -1,7 +1,7 @@
-"""What hits cost with 1 to 8 workers under one listener, with a real Valkey: requests a second and processor time, beside one worker.
+"""What hits cost with 1 to 8 workers of granian, with a real Valkey, beside its bare application with as many.
 
-The servers stand at the same time and are asked in short turns. On two processors, which `wrk` and Valkey share, more workers than
-two cannot answer more; what is seen is whether each of them makes a hit dearer. Nothing here is checked, as in `servers`.
+The servers stand at the same time and are asked in short turns. On two processors, which `wrk` and Valkey share, more workers cannot
+answer more; what is seen is whether they make a hit dearer than a bare request. Nothing here is checked, as in `servers`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import os
 import shutil
 import tempfile
 from contextlib import ExitStack
+from math import inf
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
+from urllib.request import urlopen
 
 from cms_cache_mw import CacheMiddleware, Config
 from tests.bench.figure import Figure
@@ -25,9 +27,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 WORKERS = (1, 2, 4, 8)
-ROUNDS, CONNECTIONS = 7, 64
-GOAL = 1.25
-"""How many times one worker's processor time a hit may take with several."""
+APPS = {"ours": "tests.bench.workers:asgi_ours", "bare": "tests.bench.servers:asgi_bare"}
+ROUNDS, CONNECTIONS = 5, 64
 
 
 def asgi_ours() -> ASGIApp:
@@ -36,44 +37,40 @@ def asgi_ours() -> ASGIApp:
 
 
 def measure() -> Iterator[Figure]:
-    """The figures of the servers that are installed; none without `wrk`."""
+    """The figures of granian's workers; none without `wrk`."""
     if not shutil.which("wrk"):
         return
-    for server in ("granian", "uvicorn"):
-        yield from _scaled(server)
-
-
-def _scaled(server: str) -> Iterator[Figure]:
-    spent: dict[int, list[float]] = {count: [] for count in WORKERS}
-    rates: dict[int, list[float]] = {count: [] for count in WORKERS}
+    spent: dict[tuple[str, int], list[float]] = {(which, count): [] for count in WORKERS for which in APPS}
+    rates: dict[tuple[str, int], list[float]] = {standing: [] for standing in spent}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         redis = stack.enter_context(Server())
-        sessions = {count: _standing(stack, folder, server, count, redis.url) for count in WORKERS}
+        sessions = {standing: _standing(stack, folder, *standing, redis.url) for standing in spent}
         for _ in range(ROUNDS):
-            for count, (port, session) in sessions.items():
+            for standing, (port, session) in sessions.items():
                 seconds, rate = _asked(port, session, CONNECTIONS)
-                spent[count].append(seconds)
-                rates[count].append(rate)
+                spent[standing].append(seconds)
+                rates[standing].append(rate)
+    for (which, count), times in spent.items():
+        name = f"granian, {which}, {count} workers"
+        yield Figure(f"{name}: processor time of a request", min(times) * 1e6, "µs", inf)
+        yield Figure(f"{name}: thousand requests a second", max(rates[which, count]) / 1e3, "k", inf, checked=False)
+        more = _compared(rates[which, count], rates[which, 1])
+        yield Figure(f"{name}: requests a second, in those of 1", more, "x", inf, checked=False)
     for count in WORKERS:
-        yield Figure(f"{server}, {count} workers: processor time of a hit", min(spent[count]) * 1e6, "µs", float("inf"))
-        yield Figure(
-            f"{server}, {count} workers: thousand hits a second",
-            max(rates[count]) / 1e3,
-            "k",
-            float("inf"),
-            checked=False,
-        )
-    for count in WORKERS[1:]:
-        dearer = median(each / one for each, one in zip(spent[count], spent[1], strict=True))
-        more = median(each / one for each, one in zip(rates[count], rates[1], strict=True))
-        yield Figure(f"{server}, {count} workers: processor time, in that of 1", dearer, "x", GOAL, checked=False)
-        yield Figure(f"{server}, {count} workers: hits a second, in those of 1", more, "x", float("inf"), checked=False)
+        dearer = _compared(spent["ours", count], spent["bare", count])
+        yield Figure(f"granian, {count} workers: a hit in bare applications", dearer, "x", 1 / 0.87, checked=False)
 
 
-def _standing(stack: ExitStack, folder: Path, server: str, count: int, url: str) -> tuple[int, int]:
-    """Port and session of one server with so many workers, each of which has the page in memory by then."""
-    port, kind = _free_port(), "uvicorn" if server == "uvicorn" else "asgi"
-    command = _python_server(kind, "tests.bench.workers:asgi_ours", port, count)
-    there = {"BENCH_REDIS_URL": url}
-    return port, _started(stack, folder, f"{server}-{count}", port, command, there=there)
+def _compared(these: list[float], those: list[float]) -> float:
+    return median(this / that for this, that in zip(these, those, strict=True))
+
+
+def _standing(stack: ExitStack, folder: Path, which: str, count: int, url: str) -> tuple[int, int]:
+    """Port and session of a server with so many workers; behind the cache it answers from memory by then."""
+    port = _free_port()
+    command = _python_server("asgi", APPS[which], port, count)
+    session = _started(stack, folder, f"{which}-{count}", port, command, there={"BENCH_REDIS_URL": url})
+    with urlopen(f"http://127.0.0.1:{port}/page") as answer:
+        assert which == "bare" or "; hit;" in answer.headers["cache-status"], answer.headers["cache-status"]
+    return port, session
