@@ -49,8 +49,8 @@ def _peers(recorded: dict[str, float]) -> Iterator[Bar]:
 def _entries(recorded: dict[str, float]) -> Iterator[Bar]:
     found = {1_000: 1.0}
     for name, ratio in recorded.items():
-        if entries := re.fullmatch(r"hit among ([\d,]+) entries, in hits among 1,000", name):
-            found[int(entries[1].replace(",", ""))] = ratio
+        if among := re.fullmatch(r"hit among ([\d,]+) entries, in hits among 1,000", name):
+            found[int(among[1].replace(",", ""))] = ratio
     for entries in sorted(found):
         yield f"{entries:,}", found[entries], OURS
 

@@ -119,7 +119,7 @@ def test_forked_child_starts_with_nothing(launch: Callable[..., Process], link: 
     """A child of a warm process has no lease, entries or follower of its parent's, gets its own, and leaves the parent's alone."""
     process = launch("fork", 1.0)
     until(lambda: not process.alive, "it has ended", 30)
-    lines = [line for line in process.output.splitlines() if line.split()[0] in {"child", "leased", "parent"}]
+    lines = [line for line in process.output.splitlines() if line.startswith(("child", "leased", "parent"))]
     assert lines == ["child False unsure None", "leased True True", "parent True True"]
     assert link.behind(99) == []
 
