@@ -268,6 +268,57 @@ def test_scheduled_publishing_and_expiry(magazine: Magazine) -> None:
     magazine.run("Page.objects.get(slug='later').delete()")
 
 
+@pytest.mark.thorough
+def test_a_redirect_made_in_the_admin(magazine: Magazine) -> None:
+    """Takes the place of the 404 at its path, and of nothing else."""
+    urls = magazine.warmed(["/en/gone-away/", *magazine.urls()])
+    page = str(magazine.run(GET.format("s0") + "result = page.pk"))
+    values = {"old_path": "/en/gone-away", "is_permanent": "on", "redirect_page": page}
+    sent = magazine.submit("/admin/redirects/add/", magazine.login(), **values)
+    assert sent.status == 302, sent.body
+    assert magazine.lost(urls) == {"/en/gone-away/"}
+    assert [magazine.get("/en/gone-away/", worker).status for worker in (0, 1)] == [301, 301]
+    magazine.run("Redirect.objects.all().delete()")
+
+
+@pytest.mark.thorough
+def test_a_schedule_made_in_the_admin(magazine: Magazine) -> None:
+    """Expiry bounds the lifetime of a page at once and ends it in its minute; nothing shows before a page goes live."""
+    number = magazine.run(
+        GET.format("s0") + "result = page.add_child(instance=Section(title='Fair', slug='fair', locale=page.locale)).pk"
+    )
+    address, cookie = f"/admin/pages/{number}/edit/", magazine.login()
+    soon = "from datetime import timedelta\nresult = (timezone.now() + timedelta(minutes=3)).strftime('%Y-%m-%d %H:%M')"
+    when = {"go_live_at": "", "expire_at": magazine.run(soon), "action-publish": "action-publish"}
+    sent = magazine.submit(address, cookie, **when)
+    assert sent.status == 302, sent.body
+    for worker in (0, 1):
+        magazine.get("/en/s0/fair/", worker)
+        left = re.search(r"ttl=(\d+)", magazine.get("/en/s0/fair/", worker).cache_status)
+        assert left
+        assert int(left[1]) <= 180
+    urls = magazine.warmed(["/en/s0/fair/", "/en/s0/", "/en/s0/a0/"])
+    magazine.run(f"Page.objects.filter(pk={number}).update(expire_at=timezone.now())")
+    command = "publish_scheduled"
+    assert magazine.project.manage(command, env=magazine.env).returncode == 0
+    assert magazine.lost(urls) == {"/en/s0/fair/", "/en/s0/"}
+    assert [magazine.get("/en/s0/fair/", worker).status for worker in (0, 1)] == [404, 404]
+    magazine.warmed(urls)
+    when = {"go_live_at": magazine.run(soon), "expire_at": "", "action-publish": "action-publish"}
+    assert magazine.submit(address, cookie, **when).status == 302
+    assert magazine.lost(urls) == set()
+    magazine.run(
+        "from wagtail.models import Revision\n"
+        "for revision in Revision.objects.filter(approved_go_live_at__isnull=False):\n"
+        "    revision.approved_go_live_at = timezone.now()\n"
+        "    revision.content['go_live_at'] = revision.approved_go_live_at.isoformat()\n    revision.save()"
+    )
+    assert magazine.project.manage(command, env=magazine.env).returncode == 0
+    assert magazine.lost(urls) == {"/en/s0/fair/", "/en/s0/"}
+    assert [magazine.get("/en/s0/fair/", worker).status for worker in (0, 1)] == [200, 200]
+    magazine.run(f"Page.objects.get(pk={number}).delete()")
+
+
 def test_an_editor_sees_no_cached_page_and_fills_nothing(magazine: Magazine) -> None:
     """The userbar is the proof: an editor has it on a page that is cached, and nobody else ever has."""
     magazine.warmed(["/en/s0/a2/"])
