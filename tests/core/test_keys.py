@@ -117,6 +117,14 @@ WRITTEN_IN_THE_DOCS = [
     "X-Proxy-Url",
     "X-Request-Uri",
     "X-Waws-Unencoded-Url",
+    "X-Forwarded-Url",
+    "X-Forwarded-Hostname",
+    "X-Forwarded-Root",
+    "X-HTTP-Host",
+    "X-Base-Url",
+    "X-Ingress-Path",
+    "Script-Name",
+    "Path-Info",
     "Origin",
 ]
 

@@ -179,6 +179,7 @@ LIFETIMES: list[tuple[str, Lines, float]] = [
     ("RFC9213 2.1 a token is not converted", ["CDN-Cache-Control: max-age=a", "Cache-Control: max-age=5"], 0),
     ("RFC9213 2.1 a directive that is false is not there", ["CDN-Cache-Control: max-age=60, no-store=?0"], 60),
     ("Edge Architecture 4.1 Surrogate-Control before Cache-Control", ["Surrogate-Control: max-age=60", "Cache-Control: max-age=1"], 60),
+    ("Edge Architecture 4.1 its members on two lines", ["Surrogate-Control: foo", "Surrogate-Control: max-age=60", "Cache-Control: max-age=1"], 60),
     ("Edge Architecture 4.1 content alone is no control", ['Surrogate-Control: content="ESI/1.0"', "Cache-Control: max-age=60"], 60),
     ("Edge Architecture 4.1 a directive for another surrogate", ["Surrogate-Control: max-age=5;abc", "Cache-Control: max-age=60"], 60),
     ("RFC9213 2.2 CDN-Cache-Control before Surrogate-Control", ["CDN-Cache-Control: max-age=60", "Surrogate-Control: max-age=1"], 60),
