@@ -98,6 +98,8 @@ class Levels:
             return Found(None, found if isinstance(found, Reason) else missed)
         why = await self.depot.checked(found, until)
         if why not in USABLE:
+            if self.superseded and why is Reason.PURGED:
+                self.superseded.note(asked.key, found)
             return Found(None, why or missed)
         self._hold(asked.key, found, tuple(name for name, _ in found.variant))
         return Found(found, why or Reason.HIT, shared=True)
@@ -106,11 +108,15 @@ class Levels:
         """Hold an entry in memory; false where it was purged while it was rendered."""
         if self._clock.check(entry, self._now()) not in {*USABLE, Reason.UNSURE}:
             return False
+        former = self.memory.at((key, entry.variant))
         if self.adaptive:
-            self.adaptive.fit(key, entry, self.memory.at((key, entry.variant)))
+            self.adaptive.fit(key, entry, former)
         self.renewed(key, entry)
         self._hold(key, entry, names)
         if self.superseded:
+            if former:
+                # Nobody has asked for it since it was purged, or it was purged softly.
+                self.superseded.note(key, former)
             self.superseded.compare(key, entry)
         return True
 

@@ -41,10 +41,11 @@ class Superseded:
         self._counts: dict[str, list[int]] = {}
 
     def note(self, key: Key, entry: Entry) -> None:
-        """Remember an entry that was purged."""
-        known = self._worker.clock.state.hard
-        seq = max((known.get(value, 0) for value in entry.prints), default=0)
-        if seq > entry.base:
+        """Remember an entry, if it was purged, hard or softly."""
+        state = self._worker.clock.state
+        soft = (record.seq for value in entry.prints if (record := state.soft.get(value)))
+        seq = max((0, *(state.hard.get(value, 0) for value in entry.prints), *soft))
+        if seq > entry.base and entry.epoch == state.epoch:
             while len(self._gone) >= PAGES:
                 self._gone.pop(next(iter(self._gone)), None)
             self._gone[key, entry.variant] = (ledger.named(entry.epoch, seq), _digest(entry))

@@ -26,7 +26,7 @@ class History:
         shared = self._shared()
         lines = await self._worker.lines(shared)
         known = await self.registry()
-        return accounts(lines, epoch=known.epoch, done=known.done)
+        return accounts(lines, epoch=known.epoch, done=known.done, alone=shared is None)
 
     async def registry(self) -> Registry:
         """The purge clock with everybody who follows it; without Redis this process alone."""

@@ -93,7 +93,7 @@ class Account(msgspec.Struct, frozen=True):
     unchanged: int
     """How many of them came out as they had been."""
     needless: bool | None
-    """Whether it changed nothing: nothing depended on it, or all came out as it had been. `null` while that is open."""
+    """Whether it changed nothing: all that was rendered anew came out as it had been, or, in a cache without Redis, nothing depended on it. `null` while that is open."""
 
 
 _DECODER: Final = msgspec.json.Decoder(Begun | Ended | Seen)
@@ -143,8 +143,11 @@ def rows(found: object) -> list[Row]:
     return told
 
 
-def accounts(rows: Iterable[Row], *, epoch: str, done: int) -> list[Account]:
-    """The purges in these lines, newest first; those of `epoch` are done up to the number `done`."""
+def accounts(rows: Iterable[Row], *, epoch: str, done: int, alone: bool = False) -> list[Account]:
+    """The purges in these lines, newest first; those of `epoch` are done up to the number `done`.
+
+    `alone` means that what was counted is all there was: other workers and Redis hold nothing.
+    """
     found: dict[str, tuple[int, Begun]] = {}
     ends: dict[str, Ended] = {}
     outcomes: dict[str, dict[str, Seen]] = {}
@@ -164,17 +167,27 @@ def accounts(rows: Iterable[Row], *, epoch: str, done: int) -> list[Account]:
             case _:
                 assert_never(line)
     told = [
-        _account(ms, purge, line, ends.get(purge), outcomes.get(purge, {}), done=done if purge[:16] == epoch else 0)
+        _account(
+            ms,
+            purge,
+            line,
+            ends.get(purge),
+            outcomes.get(purge, {}),
+            done=done if purge[:16] == epoch else 0,
+            alone=alone,
+        )
         for purge, (ms, line) in found.items()
     ]
     return told[::-1]
 
 
-def _account(ms: int, purge: str, line: Begun, end: Ended | None, outcomes: dict[str, Seen], *, done: int) -> Account:
+def _account(
+    ms: int, purge: str, line: Begun, end: Ended | None, outcomes: dict[str, Seen], *, done: int, alone: bool
+) -> Account:
     epoch, _, seq = purge.partition("/")
     rendered = sum(outcome.rendered for outcome in outcomes.values())
     unchanged = sum(outcome.unchanged for outcome in outcomes.values())
-    needless = unchanged == rendered if rendered else True if line.entries == 0 else None
+    needless = unchanged == rendered if rendered else True if alone and line.entries == 0 else None
     return Account(
         at=instant(ms / 1000),
         epoch=epoch,

@@ -91,6 +91,52 @@ async def test_whether_it_was_needed() -> None:
             assert (found["rendered"], found["unchanged"], found["needless"]) == (2, 2 - changed, not changed)
 
 
+@pytest.mark.parametrize("soft", [False, True], ids=["hard", "soft"])
+@pytest.mark.parametrize("held", [True, False], ids=["in memory", "in Redis"])
+async def test_whoever_renders_tells(redis_url: str, namespace: str, held: bool, soft: bool) -> None:
+    """Whether a purge was needed is told by the worker that renders, which held the page or found it in Redis, not by who purged."""
+    options: dict[str, Any] = {"redis_url": redis_url, "namespace": namespace, "admin_tokens": TOKENS}
+    pages = {f"/{name}": Page(b"the same", lines=(HTML, f"Cache-Tag: menu:{name}")) for name in "ab"}
+    site = Pages(pages)
+    async with caching(site, **options) as one, caching(site, **options) as other:
+        purging, rendering = Visitor(one), Visitor(other)
+        for path in pages:
+            await (rendering if held else purging).get(path)
+        for cache in (one.cache, other.cache):
+            await cache.runtime.finish()
+        pages["/b"].body = b"another"
+        for name, same in (("a", True), ("b", False)):
+            if not held:
+                one.cache.parts.memories["rendered"].clear()
+            assert (await purge(purging, {"tags": [f"menu:{name}"], "soft": soft})).status == 200
+            (before,) = await purges(purging, f"?tag=menu:{name}")
+            assert (before["rendered"], before["needless"]) == (0, None)
+            await rendering.get(f"/{name}")
+            async with asyncio.timeout(10):
+                while not (found := (await purges(purging, f"?tag=menu:{name}"))[0])["rendered"]:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            assert (found["rendered"], found["unchanged"], found["needless"]) == (1, int(same), same)
+            assert found["entries"] == 0
+
+
+async def test_renders_for_nobody_tell_too() -> None:
+    """What is rendered anew before anybody asks is compared as well."""
+    pages = tagged()
+    pages.pages["/a"] = Page(b"the same", lines=(HTML, "Cache-Tag: menu:1"))
+    async with caching(pages, admin_tokens=TOKENS, sites={"example.org": "main"}) as site:
+        visitor = Visitor(site)
+        await visitor.get("/a")
+        await purge(visitor, {"tags": ["menu:1"]})
+        assert (
+            await visitor.ask("/_cache/warm", OPS, method="POST", body=b'{"site": "main", "paths": ["/a"]}')
+        ).status == 202
+        async with asyncio.timeout(10):
+            while not (found := (await purges(visitor))[0])["rendered"]:  # noqa: ASYNC110 - another thread renders
+                await asyncio.sleep(0.01)
+        assert (found["rendered"], found["unchanged"], found["needless"]) == (1, 1, True)
+        assert pages.renders["/a"] == 2
+
+
 @pytest.mark.parametrize(
     ("query", "field"), [("limit=0", "limit"), ("limit=x", "limit"), ("format=xml", "format"), ("page=2", "page")]
 )

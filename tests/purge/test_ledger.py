@@ -25,9 +25,11 @@ from cms_cache_mw.purge.ticket import Ticket
 EPOCH = f"{0xE:016x}"
 
 
-def told(*lines: tuple[int, str, bytes], epoch: str = EPOCH, done: int = 0) -> list[dict[str, object]]:
+def told(
+    *lines: tuple[int, str, bytes], epoch: str = EPOCH, done: int = 0, alone: bool = False
+) -> list[dict[str, object]]:
     """The accounts of lines, as they are shown."""
-    found: list[dict[str, object]] = msgspec.to_builtins(accounts(lines, epoch=epoch, done=done))
+    found: list[dict[str, object]] = msgspec.to_builtins(accounts(lines, epoch=epoch, done=done, alone=alone))
     return found
 
 
@@ -177,7 +179,7 @@ class TestAccounts:
         [
             (None, [], None),
             (1, [], None),
-            (0, [], True),
+            (0, [], None),
             (1, [(2, 2)], True),
             (1, [(2, 1)], False),
             (0, [(1, 0)], False),
@@ -186,7 +188,7 @@ class TestAccounts:
         ],
     )
     def test_needless(self, entries: int | None, outcomes: list[tuple[int, int]], needless: bool | None) -> None:
-        """A purge was needless if nothing depended on it, or if all came out as it had been; open until something has."""
+        """A purge was needless if all came out as it had been; open until something has, since others may hold what was purged."""
         lines = [(1, named(0xE, 7), seen(f"w:{place}", *pair)) for place, pair in enumerate(outcomes)]
         (account,) = told(purged(7, motives=[Motive(entries=entries)]), *lines)
         assert account["needless"] is needless
@@ -217,3 +219,9 @@ class TestAccounts:
         """What refers to a purge that has left the log is left out."""
         name = named(0xE, 7)
         assert told((1, name, ended(Ticket({1}))), (2, name, seen("w", 1, 1))) == []
+
+    @pytest.mark.parametrize(("entries", "needless"), [(0, True), (1, None), (None, None)])
+    def test_needless_where_nobody_else_is(self, entries: int | None, needless: bool | None) -> None:
+        """In a cache without Redis a purge on which nothing depended was needless."""
+        (account,) = told(purged(7, motives=[Motive(entries=entries)]), alone=True)
+        assert account["needless"] is needless
