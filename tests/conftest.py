@@ -42,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if os.environ.get("PYTEST_XDIST_WORKER"):
         tempfile.tempdir = os.environ["TMPDIR"] = tempfile.mkdtemp()
     config.addinivalue_line("markers", "thorough: for `make ci-full` alone, which sets TEST_WAGTAIL=thorough")
-    config.addinivalue_line("markers", "deadline: about the time that a visitor waits for Redis, a tenth of a second")
+    config.addinivalue_line("markers", "deadline: about how long a visitor waits for Redis, a tenth of a second")
     config.addinivalue_line(
         "markers", "logs(*patterns): warnings of cms_cache_mw that contain one of these are expected"
     )
@@ -146,9 +146,10 @@ def no_unexpected_warning(request: pytest.FixtureRequest, no_task_left: None) ->
 
 @pytest.fixture(autouse=True)
 def patience(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let visitors wait for Redis as long as a busy machine may need, in tests that are not about that time."""
+    """Wait for Redis as long as a busy machine may need, in tests that are not about that time."""
     if not request.node.get_closest_marker("deadline"):
         monkeypatch.setattr("cms_cache_mw.stores.guard.TIMEOUT", 10.0)
+        monkeypatch.setattr("cms_cache_mw.assembly.PATIENCE", 10.0)
 
 
 @pytest.fixture

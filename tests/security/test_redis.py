@@ -123,6 +123,7 @@ async def commands(store: Shared) -> None:
 @pytest.mark.parametrize("world", ["loop", "threads"])
 @pytest.mark.parametrize("garbage", GARBAGE)
 @pytest.mark.logs("is not asked for a while")
+@pytest.mark.deadline
 async def test_garbage_is_trouble_with_the_store(garbage: str, world: str) -> None:
     """Whatever comes back, a command gives a value or raises the one exception that everybody expects, in time."""
     with answering(GARBAGE[garbage]) as url:
