@@ -7,11 +7,11 @@ miss, and a value that cannot be read is one that is counted.
 from __future__ import annotations
 
 import logging
-import random
 from typing import TYPE_CHECKING, Final
 
 from cms_cache_mw.core.codec import decode, encode, encode_names
 from cms_cache_mw.core.status import Reason
+from cms_cache_mw.stores.chance import between
 from cms_cache_mw.stores.guard import StoreError
 from cms_cache_mw.switching.flags import Flags
 
@@ -141,7 +141,7 @@ class Depot:
         if shared is None or not self._flags.shared:
             return 0.0
         ttl = max(SHORTEST, entry.remaining(self._now()) + entry.freshness.grace)
-        ttl *= random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
+        ttl *= between(1 - JITTER, 1 + JITTER)
         try:
             await shared.put(f"{self._namespace}:{name}", data, ttl)
         except StoreError as error:

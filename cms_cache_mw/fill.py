@@ -6,11 +6,11 @@ Redis is away, it renders as if there were no lock. A lock goes by itself when i
 
 from __future__ import annotations
 
-import random
 import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from cms_cache_mw.stores.chance import between
 from cms_cache_mw.stores.guard import StoreError
 from cms_cache_mw.switching.flags import Flags
 
@@ -90,7 +90,7 @@ class FillLocks:
         """Look for what another worker renders until `look` has found it, which gives `None`, or a lock to render oneself."""
         until, pause = self._now() + PATIENCE, FIRST_LOOK
         while self._now() < until:
-            await self._runtime.sleep(pause * random.uniform(0.75, 1.25))  # noqa: S311
+            await self._runtime.sleep(pause * between(0.75, 1.25))
             pause = min(LAST_LOOK, pause * 1.5)
             if await look():
                 return None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import random
 import secrets
 import threading
 import time
@@ -22,6 +21,7 @@ from cms_cache_mw.purge.lease import outlived, usable
 from cms_cache_mw.purge.link import EpochError, IdentityError, Link, LinkError
 from cms_cache_mw.purge.ticket import promise
 from cms_cache_mw.purge.wire import Gap, Leased
+from cms_cache_mw.stores.chance import between
 from cms_cache_mw.stores.ticker import boottime
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class Follower:
                 self._entered = False
                 self._fail(LinkError(repr(error)))
             self._note_lease()
-            pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self._failures, 10)) * random.uniform(0.5, 1.0)  # noqa: S311
+            pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self._failures, 10)) * between(0.5, 1.0)
         self.clock.revoke()
 
     def _follow(self, link: Link) -> None:
@@ -277,7 +277,7 @@ class Follower:
             self._quiet()
 
     def _next_quiet(self) -> float:
-        return self._now() + QUIET * random.uniform(1.0, 1.2)  # noqa: S311
+        return self._now() + QUIET * between(1.0, 1.2)
 
     def _fail(self, error: LinkError) -> None:
         self.trouble = str(error)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import heapq
-import random
 from typing import TYPE_CHECKING, Final
 
+from cms_cache_mw.stores.chance import share
 from cms_cache_mw.warmth.renewal import Wish
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ RENDERS: Final = 3.0
 class Ahead:
     """The pages that are due before the next scan, soonest first."""
 
-    def __init__(self, jitter: Callable[[], float] = random.random) -> None:
+    def __init__(self, jitter: Callable[[], float] = share) -> None:
         self._jitter = jitter
         self._due: list[tuple[float, Wish]] = []
 
