@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import http_sf
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cms_cache_mw.explaining.explanation import ClockTold, Explanation, LeftOut, PurgedBy, Stored, Why
 from cms_cache_mw.explaining.line import line
