@@ -115,7 +115,7 @@ def normal_path(path: str) -> str:
             done.append(part)
     if parts[-1] in {".", ".."}:
         done.append("")
-    return "/".join(done) or "/"
+    return "/".join(done)
 
 
 def _unescape(match: re.Match[str]) -> str:
@@ -264,7 +264,8 @@ def _with_cookies(fields: Fields, jar: Jar) -> Fields:
 
 def family(key: Key) -> Key | None:
     """What keys have in common that differ in keyed cookies or forwarding fields alone; `None` for a plain key."""
-    return key[:4] if len(key) > 4 else None  # noqa: PLR2004 - scheme, host, path, query
+    # Scheme, host, path, query, and that the path came decoded where it did; then names and values.
+    return key[:4] if len(key) > 5 else None  # noqa: PLR2004
 
 
 def key_digest(key: Key, variant: Variant = ()) -> bytes:

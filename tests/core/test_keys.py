@@ -289,6 +289,13 @@ def test_for_nobody(sent: str, seen: str | None) -> None:
     assert nobody.request == get("Accept: x", *([f"Cookie: {seen}"] if seen else []))
 
 
+def test_nobody_keeps_all_that_is_keyed() -> None:
+    """Of several keyed cookies all reach the render for nobody, as the application is used to seeing them."""
+    keys = Keys(cookies=Cookies(keyed=("currency", "language")))
+    nobody = keys.for_nobody(asked(get("Cookie: language=de; csrftoken=1; currency=eur"), keys))
+    assert nobody.request == get("Cookie: currency=eur; language=de")
+
+
 def test_for_nobody_in_particular() -> None:
     """Who has no such cookie is as good as nobody; without classes there is no such cookie."""
     for keys in (KEYS, Keys(cookies=None)):
@@ -302,6 +309,7 @@ def test_family() -> None:
     kin = [asked(get(line, query=b"x=1")).key for line in ("Cookie: django_language=de", "X-Forwarded-Host: y")]
     assert {family(key) for key in kin} == {plain}
     assert family(plain) is None
+    assert family(asked(replace(get(), raw=False)).key) is None
     assert family(asked(get("X-Host: y", query=b"x=2")).key) != plain
 
 

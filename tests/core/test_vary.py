@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cms_cache_mw.core.rules import CMS, RFC, Rules
 from cms_cache_mw.core.value import replace
-from cms_cache_mw.core.vary import names, variant, weight
+from cms_cache_mw.core.vary import MAX_NAMES, names, variant, weight
 from tests.core.messages import head, request
 
 LANGUAGES = st.lists(
@@ -38,6 +38,13 @@ LANGUAGES = st.lists(
 def test_names(lines: list[str], rules: Rules, found: tuple[bytes, ...] | None) -> None:
     """What Vary names, in one order, less what the rules have settled before; nothing where it says `*` or cannot be read."""
     assert names(head(*lines), rules) == found
+
+
+@pytest.mark.parametrize(("many", "told"), [(MAX_NAMES, True), (MAX_NAMES + 1, False)])
+def test_many_names(many: int, told: bool) -> None:
+    """What varies by more fields than are worth comparing varies by nobody knows what."""
+    found = names(head(*(f"Vary: x-{number}" for number in range(many))), RFC)
+    assert (found is not None and len(found) == many) == told
 
 
 @pytest.mark.parametrize(
