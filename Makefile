@@ -7,7 +7,7 @@ ARGS ?=
 export PORT CHECK REQUESTS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-wagtail test chaos cover check mutate fmt wheel docs bench bench-policies fuzz soak lowest ci-full clean
+.PHONY: help demo demo-wagtail test chaos cover check mutate fmt wheel docs bench bench-policies fuzz soak lowest test-with ci-full clean
 
 help: ## what can be asked for
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -72,6 +72,10 @@ lowest: ## the tests on the lowest versions of every dependency that pyproject.t
 	@RESOLUTION=lowest-direct sh .ci/environment.sh .venv-lowest dev
 	@.venv-lowest/bin/python -m pytest -n 3 --dist loadfile -p no:cacheprovider $(ARGS)
 
+test-with: ## the tests with another interpreter, in an environment of its own (PYTHON=python3.13)
+	@PYTHON=$(or $(PYTHON),python3.13) sh .ci/environment.sh .venv-other/$(notdir $(or $(PYTHON),python3.13)) dev
+	@.venv-other/$(notdir $(or $(PYTHON),python3.13))/bin/python -m pytest -n 3 --dist loadfile -p no:cacheprovider $(ARGS)
+
 ci-full: ## everything, on Valkey and on Redis
 	@$(MAKE) check
 	@TEST_SERVERS="valkey redis" TEST_WAGTAIL=thorough $(MAKE) test
@@ -88,5 +92,5 @@ ci-full: ## everything, on Valkey and on Redis
 	@$(MAKE) bench-policies CHECK=1
 
 clean: ## remove what was built, the environment included
-	rm -rf $(VENV) .venv-lowest build dist site htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-lowest .venv-other build dist site htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find cms_cache_mw examples tests .ci -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -11,7 +11,6 @@ from unittest.mock import patch
 
 from cms_cache_mw import CacheMiddleware, Config
 from cms_cache_mw.stores.connect import pooled
-from cms_cache_mw.stores.shared import LoopShared
 from tests.bench.browser import scope
 from tests.bench.figure import Figure
 from tests.bench.hits import HEAD, PAGE
@@ -30,8 +29,7 @@ ROUNDS = 12
 
 def measure() -> Iterator[Figure]:
     """The figures of the second level."""
-    patient = patch.object(LoopShared.__init__, "__kwdefaults__", {"timeout": 5.0})
-    with Server() as server, patient, patch("cms_cache_mw.engine.TIMEOUT", 5.0):
+    with Server() as server, patch("cms_cache_mw.stores.guard.TIMEOUT", 5.0):
         hit, get = asyncio.run(_hits(server.url))
     yield Figure("hit from Redis, 32 at once, processor time", hit * 1e6, "µs", 30, checked=False)
     yield Figure("hit from Redis, in redis-py's GETs alone", hit / get, "x", 1)

@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -100,7 +101,7 @@ def _targets() -> frozenset[str]:
 @cache
 def _flags(program: str) -> frozenset[str]:
     """The options of a server, as its help lists them."""
-    found = shutil.which(program, path=str(ROOT / ".venv" / "bin")) or program
+    found = shutil.which(program, path=str(Path(sys.executable).parent)) or program
     told = subprocess.run([found, "--help"], capture_output=True, text=True, timeout=60, check=True).stdout
     return frozenset(re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", told))
 
