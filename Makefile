@@ -79,7 +79,7 @@ test-with: ## the tests with another interpreter, in an environment of its own (
 ci-full: ## everything, on Valkey and on Redis
 	@$(MAKE) check
 	@TEST_SERVERS="valkey redis" TEST_WAGTAIL=thorough $(MAKE) test
-	@$(MAKE) lowest
+	@TEST_WAGTAIL=thorough $(MAKE) lowest
 	@$(MAKE) chaos
 	@$(MAKE) fuzz SECONDS=300
 	@$(MAKE) soak SECONDS=300

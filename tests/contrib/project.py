@@ -118,9 +118,11 @@ class Project:
         wsgi = folder / "mysite/wsgi.py"
         wsgi.write_text(wsgi.read_text().replace("from django.core.wsgi", "from cms_cache_mw.contrib.django"))
         (folder / "mysite/asgi.py").write_text(wsgi.read_text().replace("wsgi", "asgi"))
-        # The tables as the models have them: hundreds of migrations take half a minute.
-        self._call(str(folder / "manage.py"), "migrate", "--run-syncdb", "-v0")
         with Editing(self) as editing:
+            # The tables as the models have them: hundreds of migrations take half a minute.
+            editing.run(
+                "from django.core.management import call_command\ncall_command('migrate', run_syncdb=True, verbosity=0)"
+            )
             editing.run(f"SECTIONS, ARTICLES = {sections}, {articles}\n" + SEED)
         self._seeded = (folder / "db.sqlite3").read_bytes()
 
