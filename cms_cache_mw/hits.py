@@ -63,7 +63,7 @@ class Hits:
         wall: Callable[[], float],
     ) -> None:
         self._rules, self._cookies, self._memory, self._clock, self._tally = rules, cookies, memory, clock, tally
-        self._now, self._wall = now, wall
+        self._now, self._wall, self._note = now, wall, tally.journal.note
         self._varied: frozenset[bytes] = frozenset()
         self.notable = OFTEN | SELECTING | TELLING | policy.heeded(rules) | {b"cache-explain"}
         """The request fields to look at: without the rest the answers are the same. More, once pages vary by more."""
@@ -105,7 +105,7 @@ class Hits:
         """Accounting: all that is noted of a fresh hit from memory. What can be told later, from `entry.hits` say, has no place here."""
         entry.hits += 1
         self._tally.hits += 1
-        self._tally.journal.note((now, _HIT, _HIT, False, entry.site, entry.url, entry.status, entry.born))
+        self._note((now, _HIT, _HIT, False, entry.site, entry.url, entry.status, entry.born))
 
     def selected(self, hit: Hit, method: str, key: Key, accept: bytes | None, others: Collection[Field]) -> Answer:
         """The answer made of a page that was found for a request that may not want the whole of it: HEAD, conditions, ranges."""

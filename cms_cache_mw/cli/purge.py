@@ -173,8 +173,10 @@ def _recorded(found: Mapping[str, Any]) -> str:
 def _preview(found: Mapping[str, Any]) -> Iterator[RenderableType]:
     """What a purge would take with it."""
     entries, render = int(found.get("entries", 0)), float(found.get("render_ms", 0)) / 1000
-    doubt = "" if found.get("exact", True) else f", give or take {count(float(found.get('error', 0)))}"
-    lines = [f"{counted(entries, 'entry')}{doubt} would go ({size(float(found.get('bytes', 0)))})"]
+    exact, error = found.get("exact", True), float(found.get("error", 0))
+    # Without an error it is not a sample: there is more that nobody could count.
+    least, doubt = "" if exact or error else "at least ", f", give or take {count(error)}" if error else ""
+    lines = [f"{least}{counted(entries, 'entry')}{doubt} would go ({size(float(found.get('bytes', 0)))})"]
     traffic = f" ({share(float(found['traffic']), 1)} of the traffic)" if "traffic" in found else ""
     lines.append(f"served {counted(int(found.get('hits', 0)), 'time')} from the cache so far{traffic}")
     lines.append(f"{duration(render)} of rendering to have them again")

@@ -57,7 +57,7 @@ class Dependents(msgspec.Struct, frozen=True):
     entries: int
     exact: bool
     error: int
-    """By how many `entries` may be wrong, 95 times in 100."""
+    """By how many `entries` may be wrong, 95 times in 100; 0 where it is exact, and where there may be more that could not be counted."""
     bytes: int
     hits: int
     """By the worker that was asked."""

@@ -24,7 +24,7 @@ class Preview(msgspec.Struct, frozen=True):
     """The part of the worker's hits that these entries had, 0 to 1; of what is in its memory now."""
     exact: bool
     error: int
-    """By how many `entries` may be wrong, 95 times in 100."""
+    """By how many `entries` may be wrong, 95 times in 100; 0 where it is exact, and where there may be more that could not be counted."""
 
 
 class Guard(Value, frozen=True):

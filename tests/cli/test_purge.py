@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cms_cache_mw.cli.demo import served
+from cms_cache_mw.cli.purge import _preview
 from tests.support.careless import Careless
 from tests.support.cli import Shell
 from tests.support.origin import page
@@ -98,6 +99,20 @@ def test_soft(site: Site, shell: Shell) -> None:
     stored(site, page("block:p6"))
     assert shell.run("purge", "block:p6", "--soft", "--grace", "30").code == 0
     assert levels(site, page("block:p6"))[0] is not None
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        ({"exact": True, "error": 0}, "2 entries would go"),
+        ({"exact": False, "error": 9}, "2 entries, give or take 9 would go"),
+        ({"exact": False, "error": 0}, "at least 2 entries would go"),
+    ],
+)
+def test_how_exact_a_preview_is(known: dict[str, object], said: str) -> None:
+    """A sample has an error; what could not be counted has none, and is said to be the least."""
+    first = next(iter(_preview({"entries": 2} | known)))
+    assert str(first).startswith(said)
 
 
 def test_a_worker_falls_silent(site: Site, shell: Shell) -> None:

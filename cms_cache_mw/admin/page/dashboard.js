@@ -342,7 +342,7 @@
 
   function foreseen(said) {
     return pairs([
-      ["Entries", `${said.exact ? "" : "about "}${shown.count(said.entries)}${said.error ? ` ± ${said.error}` : ""}`],
+      ["Entries", `${said.exact ? "" : said.error ? "about " : "at least "}${shown.count(said.entries)}${said.error ? ` ± ${said.error}` : ""}`],
       ["Traffic", shown.share(said.traffic)],
       ["Rendering", shown.ms(said.render_ms)],
       ["Size", shown.bytes(said.bytes)],
@@ -439,7 +439,7 @@
       const { said } = await told(`/tags/${encodeURIComponent($("d-tag").value.trim())}?limit=20`);
       fill(place,
         pairs([
-          ["Entries", `${said.exact ? "" : "about "}${shown.count(said.entries)}${said.error ? ` ± ${said.error}` : ""}`],
+          ["Entries", `${said.exact ? "" : said.error ? "about " : "at least "}${shown.count(said.entries)}${said.error ? ` ± ${said.error}` : ""}`],
           ["Traffic", shown.share(said.traffic)],
           ["Rendering", shown.ms(said.render_ms)],
           ["Sites", Object.entries(said.sites).map(([name, count]) => `${name} (${count})`).join(", ")],
