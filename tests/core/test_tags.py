@@ -13,6 +13,7 @@ from cms_cache_mw.core.tags import (
     MAX_PREFIX_DEPTH,
     MAX_TAG_LENGTH,
     MAX_TAGS,
+    MAX_TAGS_BYTES,
     TagError,
     all_print,
     group_print,
@@ -294,3 +295,37 @@ def test_remembered_fingerprints_are_counted() -> None:
     """Each takes some bytes, up to a bound."""
     tags.tag_print("of:this-test")
     assert 0 < tags.remembered_bytes() <= 1_024 * 450
+    before = tags.remembered_bytes()
+    tags._known.cache_clear()
+    assert tags.remembered_bytes() == 0
+    for name in ("a", "b", "a"):
+        tags.tag_print(name)
+    assert tags.remembered_bytes() == 2 * 450
+    assert before % 450 == 0
+
+
+@pytest.mark.parametrize(("size", "read"), [(MAX_TAGS_BYTES, True), (MAX_TAGS_BYTES + 1, False)])
+def test_longest_header(size: int, read: bool) -> None:
+    """As many bytes as all tags there may be are read, and not one more."""
+    line = ((b"cache-tag", b"a".ljust(size, b",")),)
+    if read:
+        assert read_tags(line, HEADERS) == ("a",)
+    else:
+        with pytest.raises(TagError, match=f"{size} bytes of tags"):
+            read_tags(line, HEADERS)
+
+
+def test_empty_segments_are_ancestors() -> None:
+    """A path with two slashes in a row lies below the path that ends with them."""
+    assert prefixes("/a//b/") == ["/", "/a/", "/a//", "/a//b/"]
+
+
+def test_what_is_too_long_is_spelled_the_same_in_every_release() -> None:
+    """Its beginning and a digest: who purges it may be another release than who stored it."""
+    assert spelled("x" * 300) == "x" * 200 + "~296a7bce08325b75b90d23204fd50b75"
+
+
+def test_any_text_has_a_fingerprint() -> None:
+    """Bytes that are no UTF-8, as file systems and WSGI have them, and halves of characters, break nothing."""
+    assert len({tag_print("a"), tag_print("a\udcff"), tag_print("a\udcfe")}) == 3
+    assert len({spelled("\ud800" * 300), spelled("\ud801" * 300)}) == 2
