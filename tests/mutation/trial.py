@@ -47,7 +47,7 @@ MEMORY_BYTES: Final = 2 << 30
 OWN: Final = {
     "answer": ["answer", "policy"],
     "cacheability": ["cacheability", "tags"],
-    "conditional": ["policy", "answer"],
+    "conditional": ["conditional", "policy", "answer"],
     "entry": ["entry", "codec", "policy"],
     "freshness": ["policy", "profiles"],
     "invalidation": ["policy"],
