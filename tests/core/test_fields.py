@@ -157,3 +157,8 @@ def test_mentions() -> None:
     assert mentions(fields("X: a", "B: 1"), names)
     assert not mentions(fields("X: a", "Y: b"), names)
     assert not mentions((), names)
+
+
+def test_a_quote_alone_is_no_quoted_string() -> None:
+    """A mark that begins and ends the same argument quotes nothing; two of them quote nothing at all."""
+    assert directives([b'a="', b'b=""']) == {b"a": (b'"',), b"b": (b"",)}
