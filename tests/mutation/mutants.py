@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     """Changes a node in place and says how."""
 
 PACKAGE: Final = Path(__file__).parents[2] / "cms_cache_mw"
-VALUES: Final = ("clock", "lease", "ledger", "registry", "survey", "ticket", "wire")
+VALUES: Final = ("clock", "lease", "ledger", "registry", "ticket", "wire")
 """The part of `purge/` that decides and does not do."""
 
 MODULES: Final = {

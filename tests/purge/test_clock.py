@@ -597,3 +597,61 @@ class TestThreads:
             visitor.join()
         assert not failures
         assert all(clock.check(Page(clock.state.pos - 40, (tag,)), NOW) is not None for tag in range(40))
+
+
+class TestEdges:
+    """Numbers at the edge between one thing and another, which mutants had got past."""
+
+    def test_trial_purges_nothing(self) -> None:
+        """A noop counts, and makes nothing unusable, whatever it names."""
+        clock = leased()
+        assert purge(clock, MENU, kind="noop") == 6
+        assert clock.check(Page(5), NOW) is None
+        assert clock.remembered == 0
+
+    def test_remembered_of_each_kind(self) -> None:
+        """Hard, soft and outdated fingerprints take memory alike."""
+        clock = leased()
+        purge(clock, MENU)
+        purge(clock, PAGE, FOOTER, kind="soft", grace=9.0)
+        clock.outdate([8, 9, 10])
+        assert clock.remembered == 1 + 2 + 3
+
+    def test_rendered_after_what_was_outdated(self) -> None:
+        """What is outdated here counts as purged by the next number: a render that begins at that number is newer."""
+        clock = leased()
+        clock.outdate([MENU])
+        purge(clock, FOOTER)
+        assert clock.check(Page(5), NOW) is Reason.PURGED
+        assert clock.check(Page(6), NOW) is None
+
+    def test_nobody_is_outdated_by_another(self) -> None:
+        """What is outdated says nothing of entries with other tags, not even of those from before the first purge."""
+        clock = leased(0)
+        clock.outdate([FOOTER])
+        assert clock.check(Page(0), NOW) is None
+        purge(clock, PAGE)
+        assert clock.check(Page(0, (FOOTER,)), NOW) is Reason.PURGED
+
+    def test_capacity_of_what_is_outdated(self) -> None:
+        """As many as the capacity are told apart."""
+        clock = leased(capacity=2)
+        clock.outdate([MENU, PAGE])
+        assert clock.check(Page(5, (FOOTER,)), NOW) is None
+
+    def test_same_position_anew(self) -> None:
+        """A history that was trimmed away may go on at the very position that is known."""
+        clock = leased()
+        clock.begin(State(EPOCH, 5, b"tip", floor=5))
+        assert clock.token == Token(EPOCH, 5)
+
+    def test_settling_before_and_at_the_first_epoch(self, clock: Ticker) -> None:
+        """A settling clock knows nothing before the first epoch either, and what is rendered at its first number is valid later."""
+        settling = Clock(settle=5.0, now=clock.now)
+        assert settling.token == Token(0, 0)
+        settling.begin(State(EPOCH, 1, b"tip", lease_until=inf))
+        clock.advance(10.0)
+        assert settling.token == Token(EPOCH, 1)
+        assert settling.check(Page(1), clock.now()) is None
+        purge(settling, FOOTER, now=clock.now())
+        assert settling.check(Page(1), clock.now()) is None

@@ -119,7 +119,9 @@ class TestRows:
         found = [[b"1700000000123-4", [b"p", b"e/1", b"r", b"{}"]], [b"5-0", [b"r", b"x", b"p", b"\xff"]]]
         assert rows(found) == [(1_700_000_000_123, "e/1", b"{}"), (5, "ÿ", b"x")]
 
-    @pytest.mark.parametrize("found", [None, b"", [], [[b"1-0", [b"p", b"e/1"]]], [[b"1-0", [b"r", b"{}"]]]])
+    @pytest.mark.parametrize(
+        "found", [None, b"", [], [[b"1-0", [b"p"]]], [[b"1-0", [b"p", b"e/1"]]], [[b"1-0", [b"r", b"{}"]]]]
+    )
     def test_what_is_none_of_ours(self, found: object) -> None:
         """No answer, and entries of another kind, are left out."""
         assert rows(found) == []
@@ -214,6 +216,11 @@ class TestAccounts:
     def test_unreadable_lines(self, text: bytes) -> None:
         """A line that cannot be read, or is from another version, takes nothing with it."""
         assert [each["seq"] for each in told((5, named(0xE, 7), text), purged(8))] == [8]
+
+    def test_first_purge_of_another_epoch(self) -> None:
+        """Where the clock stands in its epoch says nothing of the first purge of another."""
+        (account,) = told(purged(1), epoch=f"{0xF:016x}", done=9)
+        assert account["state"] == "recorded"
 
     def test_line_without_its_beginning(self) -> None:
         """What refers to a purge that has left the log is left out."""

@@ -48,3 +48,9 @@ def test_empty_server() -> None:
 def test_any_name_is_readable() -> None:
     """What others have written into the table is shown as it is, and breaks nothing."""
     assert registry(answer([b"\xff", b"1e3"], [], [], seq=b"1000")).workers[0].name == "ÿ"
+
+
+def test_half_a_pair() -> None:
+    """A table that was cut is no table: a worker would be overlooked, and a purge told as done."""
+    with pytest.raises(ValueError, match="argument"):
+        registry([EPOCH, b"9", b"1", b"7", [b"w"], [], []])

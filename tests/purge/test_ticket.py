@@ -125,3 +125,13 @@ def test_motives_are_kept_while_they_are_few(unrecorded: Unrecorded) -> None:
     tickets = [unrecorded.add({1}, "hard", 0.0, ["a"], now=1.0, motive=motive) for motive in motives]
     assert unrecorded.add({1}, "hard", 0.0, ["a"], now=1.0) is tickets[0] is tickets[-1]
     assert tickets[0].motives == motives[:-1]
+
+
+def test_purges_are_counted_without_trials(unrecorded: Unrecorded) -> None:
+    """Of those that wait the ones that somebody asked for count; twenty targets are named in full."""
+    unrecorded.add((), "noop", 0.0, (), now=0.0)
+    for grace in (1.0, 2.0):
+        unrecorded.add({1}, "soft", grace, [f"{grace}-{number}" for number in range(SHOWN // 2)], now=0.0)
+    assert (len(unrecorded), unrecorded.purges) == (3, 2)
+    count, text = unrecorded.named()
+    assert (count, text.count(","), text[-1]) == (SHOWN, SHOWN - 1, "9")
