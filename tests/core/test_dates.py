@@ -121,3 +121,11 @@ def test_reading_is_total(text: bytes, wall: float) -> None:
 def test_writing_drops_fractions() -> None:
     """A date says whole seconds."""
     assert format_date(784_111_777.9) == b"Sun, 06 Nov 1994 08:49:37 GMT"
+
+
+@pytest.mark.parametrize(("digits", "year"), [(75, 2075), (76, 2076), (77, 1977)])
+def test_two_digits_at_the_edge(digits: int, year: int) -> None:
+    """RFC9110 5.6.7: fifty years ahead are the future still, more than that are the past."""
+    wall = datetime(2026, 6, 1, tzinfo=UTC).timestamp()
+    day = datetime(year, 1, 1, tzinfo=UTC)
+    assert parse_date(f"{day:%A}, 01-Jan-{digits} 00:00:00 GMT".encode(), wall) == day.timestamp()
