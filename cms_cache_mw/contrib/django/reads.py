@@ -37,8 +37,8 @@ def install() -> None:
     loaded, sent = Model.__dict__["from_db"].__func__, SQLCompiler.execute_sql
 
     @wraps(loaded)
-    def from_db(cls: type[Any], *args: Any) -> Any:  # noqa: ANN401 - Django's own
-        row = loaded(cls, *args)
+    def from_db(cls: type[Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - Django's own
+        row = loaded(cls, *args, **kwargs)
         if (collector := current()) is not None and (kind := kind_of(cls)):
             collector.note(kind.loaded(row.pk), inf)
         return row
