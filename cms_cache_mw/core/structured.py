@@ -61,6 +61,8 @@ class Listed:
 def written(members: Mapping[str, Bare | Listed]) -> bytes:
     """A dictionary, which has a member, as the value of a field. What of a text is no printable ASCII is percent-encoded, for people to read.
 
+    Numbers get three decimals at most (RFC 9651 §4.1.5).
+
     >>> written({"action": Word("serve"), "age": 1.5, "tags": Listed([("page:1", {}), ("ä", {"by": "b"})], {"of": 7})})
     b'action=serve, age=1.5, tags=("page:1" "%C3%A4";by="b");of=7'
     """
@@ -69,9 +71,7 @@ def written(members: Mapping[str, Bare | Listed]) -> bytes:
     def bare(value: Bare) -> int | float | str | http_sf.Token:
         if isinstance(value, Word):
             return http_sf.Token(value)
-        if isinstance(value, str):
-            return quote(value, safe=_PRINTABLE, errors="replace")
-        return round(value, 3) if isinstance(value, float) else value
+        return quote(value, safe=_PRINTABLE, errors="replace") if isinstance(value, str) else value
 
     def all_of(parameters: Mapping[str, Bare]) -> dict[str, int | float | str | http_sf.Token]:
         return {name: bare(value) for name, value in parameters.items()}

@@ -98,6 +98,14 @@ def test_changes_in_bursts() -> None:
     assert sum(within) / len(within) < 0.6 * sum(quiet) / len(quiet)
 
 
+def test_uses_of_the_first_second() -> None:
+    """What was in use for less than a second has a rate; what was not seen yet is taken to be in use all the time."""
+    observed = Observed.nothing()
+    assert observed.uses == inf
+    observed.add(0.5, 3, changed=False)
+    assert observed.uses == 6.0
+
+
 def test_first_change() -> None:
     """The first of few changes is expected in the middle, of many soon; huge numbers are no trouble."""
     assert first(1e-9, 100.0) == pytest.approx(50.0)

@@ -153,6 +153,12 @@ def test_forged_value_is_read() -> None:
     assert (found.status, found.freshness.lifetime, found.body) == (200, 1.0, b"")
 
 
+def test_formats_are_told_apart_for_ever() -> None:
+    """Releases share a Redis: whoever changes what is written raises the format's number, and this test."""
+    assert written()[8:10] == b"\xc5\1"
+    assert encode_names((b"a",), DIGEST)[8:10] == b"\xc6\1"
+
+
 @pytest.mark.parametrize("version", [0, 2, 255])
 @pytest.mark.parametrize("magic", [codec.MAGIC, codec.VARIES])
 def test_other_versions_are_nothing(version: int, magic: int) -> None:

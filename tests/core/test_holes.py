@@ -32,7 +32,7 @@ def test_a_filled_page_is_described_anew() -> None:
     entry.holes = ((1, "a"),)
     whole = page(entry, b"0A123456789")
     described = dict(whole.fields)
-    assert (whole.body, whole.holes, whole.encoded) == (b"0A123456789", (), {})
+    assert (whole.body, whole.holes, whole.encoded, whole.hits) == (b"0A123456789", (), {}, 0)
     assert described[b"content-length"] == b"11"
     assert described[b"etag"] not in {b'"x"', dict(page(entry, b"0B123456789").fields)[b"etag"]}
     assert b"last-modified" not in described
@@ -55,6 +55,7 @@ def test_filled_as_long_as_its_parts_last() -> None:
     filled = Filled(((held, (b"a",), part),), stored("Cache-Control: max-age=60"))
     assert filled.lasts(lambda *_: None, BORN)
     assert not filled.lasts(lambda *_: "purged", BORN)
+    assert filled.lasts(lambda *_: None, BORN + 59.5)
     assert not filled.lasts(lambda *_: None, BORN + 60)
     held[b"a",] = other
     assert not filled.lasts(lambda *_: None, BORN)

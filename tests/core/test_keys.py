@@ -233,7 +233,11 @@ def test_ignored_query_is_an_option() -> None:
     own = Keys(cookies=Cookies(), ignored_query=("ref", "t.*"))
     assert asked(get(query=b"ref=1&t.x=1&tax=1&utm_source=x"), own).request.query == b"tax=1&utm_source=x"
     assert asked(get(query=b"utm_source=x"), Keys(cookies=Cookies(), ignored_query=())).key[3] == b"utm_source=x"
-    assert "utm_*" in IGNORED_QUERY
+
+
+def test_ignored_query_by_default() -> None:
+    """The parameters that no page is rendered from are those of the documentation."""
+    assert {*IGNORED_QUERY} == {*"utm_* fbclid gclid dclid msclkid mc_cid mc_eid _hsenc _hsmi".split()}  # noqa: SIM905
 
 
 @given(

@@ -57,6 +57,7 @@ STORING: list[tuple[str, str, int, Lines, Reason]] = [
     ("no-cache, with a validator too", "GET", 200, [HTML, "Cache-Control: no-cache", 'ETag: "a"'], Reason.NO_CACHE),
     ("no-cache with field names", "GET", 200, [HTML, 'Cache-Control: no-cache="set-cookie", max-age=60'], Reason.NO_CACHE),
     ("no-cache for shared caches alone", "GET", 200, [HTML, "CDN-Cache-Control: no-cache", 'ETag: "a"'], Reason.NO_CACHE),
+    ("no-cache for shared caches alone, of another type", "GET", 200, ["Content-Type: application/json", "CDN-Cache-Control: no-cache"], Reason.NO_CACHE),
     ("no-cache of another type", "GET", 200, ["Content-Type: application/json", "Cache-Control: no-cache"], Reason.NO_CACHE),
     ("max-age=0, with a validator and a window too", "GET", 200, [HTML, "Cache-Control: max-age=0, stale-while-revalidate=60", 'ETag: "a"'], Reason.EXPIRES),
     ("s-maxage=0", "GET", 200, [HTML, "Cache-Control: max-age=60, s-maxage=0"], Reason.EXPIRES),
@@ -93,12 +94,13 @@ def test_default_lifetime() -> None:
 
 
 def test_lifetimes_that_may_be_chosen() -> None:
-    """Only what says nothing of its lifetime may be given a longer one; what is in a page limits that, too."""
+    """Only what says nothing of its lifetime may be given a longer one, but for what is to be validated each time."""
     told = stored(HTML, "Cache-Control: public, max-age=60", rules=CMS).freshness
     quiet = stored(HTML, rules=CMS).freshness
 
     assert (told.lifetime, told.most) == (60.0, 0.0)
     assert (quiet.lifetime, quiet.most) == (300.0, inf)
+    assert stored('ETag: "a"').freshness.most == 0.0
     assert (quiet.within(900.0).lifetime, quiet.within(900.0).most) == (300.0, 900.0)
     assert (quiet.within(20.0).lifetime, quiet.within(20.0).most) == (20.0, 20.0)
 

@@ -15,6 +15,9 @@ def test_made_once_for_each_spelling() -> None:
     sent = represent(entry, b"gzip")
     assert (sent.body, dict(sent.fields)[b"content-encoding"]) == (b"smaller", b"gzip")
     assert represent(entry, b"gzip") is sent
+    longest = b"gzip, ".ljust(LONGEST, b"x")
+    assert represent(entry, longest) is represent(entry, longest)
+    assert represent(entry, b"gzip") is sent
     assert represent(entry, None).body == BODY
 
 

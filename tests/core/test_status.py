@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import http_sf
 import pytest
 
@@ -10,6 +12,7 @@ from tests.core.messages import fields
 
 FORWARDS = {"", "bypass", "method", "uri-miss", "vary-miss", "miss", "request", "stale", "partial"}
 """The tokens of RFC 9211 §2.2."""
+DOCUMENTED = (Path(__file__).parents[2] / "docs" / "reference" / "reasons.md").read_text()
 
 
 @pytest.mark.parametrize("reason", list(Reason), ids=str)
@@ -20,6 +23,12 @@ def test_reasons(reason: Reason) -> None:
     assert reason.fwd in FORWARDS
     assert reason.meaning
     assert not set(reason.meaning) & {"\n", "."}
+
+
+@pytest.mark.parametrize("reason", list(Reason), ids=str)
+def test_reasons_are_those_of_the_documentation(reason: Reason) -> None:
+    """Logs, metrics and people's scripts know the words as the documentation has them."""
+    assert f"\n| `{reason}` | {reason.fwd and f'`{reason.fwd}`'} | {reason.meaning} | " in DOCUMENTED
 
 
 def test_no_two_reasons_mean_the_same() -> None:

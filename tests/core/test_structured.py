@@ -33,6 +33,7 @@ def test_strings() -> None:
 def test_written() -> None:
     """Words stand bare, texts in quotes with what is not ASCII percent-encoded, and lists keep their members' parameters."""
     assert written({"a": Word("hit"), "b": 1, "c": 1.23456, "d": 'x"ä\n'}) == b'a=hit, b=1, c=1.235, d="x\\"%C3%A4%0A"'
+    assert written({"a": "\udce4"}) == b'a="?"'
     assert written({"a": Listed([("x", {"by": Word("y")}), ("z", {})], {"of": 3})}) == b'a=("x";by=y "z");of=3'
 
 

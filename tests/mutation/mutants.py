@@ -94,10 +94,17 @@ def mutants(module: str) -> Iterator[Mutant]:
 
 
 def _evaluated(tree: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but those of annotations, which nothing evaluates, or a wire's decoder alone."""
+    """All nodes but those of annotations and names for types, which nothing evaluates, or a wire's decoder alone."""
     nodes = list(ast.walk(tree))
-    noted = {part for node in nodes if isinstance(node, ast.AnnAssign) for part in ast.walk(node.annotation)}
+    noted = {part for node in nodes if isinstance(node, ast.AnnAssign) for part in ast.walk(_noted(node))}
     return (node for node in nodes if node not in noted)
+
+
+def _noted(node: ast.AnnAssign) -> ast.AST:
+    match node.annotation:
+        case ast.Name(id="TypeAlias"):
+            return node
+    return node.annotation
 
 
 def _strip(tree: ast.Module) -> None:
@@ -107,8 +114,8 @@ def _strip(tree: ast.Module) -> None:
             node.body = [each for each in node.body if not _unnoticeable(each)] or [ast.Pass()]
         if isinstance(node, ast.FunctionDef):
             node.returns = None
-            for argument in [*node.args.args, *node.args.kwonlyargs]:
-                argument.annotation = None
+        if isinstance(node, ast.arg):
+            node.annotation = None
     ast.fix_missing_locations(tree)
 
 

@@ -25,11 +25,9 @@ from cms_cache_mw.purge.ticket import Ticket
 EPOCH = f"{0xE:016x}"
 
 
-def told(
-    *lines: tuple[int, str, bytes], epoch: str = EPOCH, done: int = 0, alone: bool = False
-) -> list[dict[str, object]]:
+def told(*lines: tuple[int, str, bytes], epoch: str = EPOCH, done: int = 0, **where: bool) -> list[dict[str, object]]:
     """The accounts of lines, as they are shown."""
-    found: list[dict[str, object]] = msgspec.to_builtins(accounts(lines, epoch=epoch, done=done, alone=alone))
+    found: list[dict[str, object]] = msgspec.to_builtins(accounts(lines, epoch=epoch, done=done, **where))
     return found
 
 
@@ -202,6 +200,11 @@ class TestAccounts:
         name = named(0xE, 7)
         (account,) = told(purged(7), (3, name, seen("w", 4, 2)), (1, name, seen("w", 1, 1)), (2, name, seen("w", 2, 2)))
         assert (account["rendered"], account["unchanged"]) == (4, 2)
+
+    def test_lines_are_read_by_the_next_release(self) -> None:
+        """The log outlives the release that wrote it: each line says what it is."""
+        lines = begun(Ticket({1})), ended(Ticket({1})), seen("w", 1, 1)
+        assert [json.loads(line)["type"] for line in lines] == ["begun", "ended", "seen"]
 
     def test_first_word_of_a_purge(self) -> None:
         """Redis may be told twice by a call that was repeated; the first line counts, and so does the first end."""

@@ -89,6 +89,12 @@ def test_too_large_a_purge_is_everything(unrecorded: Unrecorded) -> None:
     assert unrecorded.add(range(MAX_PENDING + 1), "hard", 0.0, (), now=0.0).prints == {EVERYTHING}
 
 
+def test_nothing_is_known_of_a_purge_before_it_is_recorded() -> None:
+    """A purge that Redis has not recorded has no number, and nobody's word proves that it is done."""
+    ticket = Ticket({1})
+    assert (ticket.kind, ticket.epoch, ticket.seq, ticket.settled, ticket.trouble) == ("hard", 0, 0, False, "")
+
+
 def test_is_named_for_people(unrecorded: Unrecorded) -> None:
     """The list of what waits gives names where they are known, fingerprints elsewhere, and is cut."""
     assert unrecorded.named() == (0, "")
