@@ -6,7 +6,7 @@ import gzip
 
 import pytest
 
-from cms_cache_mw.core.answer import select
+from cms_cache_mw.core.answer import SELECTING, select
 from cms_cache_mw.core.message import Fields, combined, lines
 from tests.core.messages import BODY, BORN, WALL, at, fields, plain, request
 
@@ -234,3 +234,18 @@ def test_parts_of_a_coding() -> None:
 
     assert select(ENCODED, asked, BORN, WALL).body == (SMALLER[:2],)
     assert select(ENCODED, request("Range: bytes=0-1", 'If-Range: "a-gz"'), BORN, WALL).status == 200
+
+
+@pytest.mark.parametrize(
+    "asks",
+    [
+        ['If-None-Match: "a"'],
+        [f"If-Modified-Since: {at(0)}"],
+        ["Range: bytes=0-1"],
+        ["Range: bytes=0-1", 'If-Range: "b"'],
+    ],
+)
+def test_what_selects_is_known(asks: list[str]) -> None:
+    """Whoever keeps answers for requests that look alike knows each field that makes an answer another one."""
+    assert select(ENTRY, request(*asks), BORN, WALL) != select(ENTRY, request(*asks[:-1]), BORN, WALL)
+    assert fields(asks[-1])[0][0] in SELECTING

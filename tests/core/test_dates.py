@@ -33,6 +33,14 @@ def test_read(text: bytes) -> None:
     assert parse_date(text, WALL) == 784_111_777
 
 
+@pytest.mark.parametrize("month", range(1, 13))
+@pytest.mark.parametrize("form", ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y"])
+def test_all_months_are_read(month: int, form: str) -> None:
+    """RFC 9110 §5.6.7: the names of all twelve months, in each format."""
+    moment = datetime(2026, month, 15, 8, 49, 37, tzinfo=UTC)
+    assert parse_date(moment.strftime(form).encode(), WALL) == moment.timestamp()
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cms_cache_mw.core.holes import Filled, joined, page, plausible
-from tests.core.messages import BORN, fields, stored
+from tests.core.messages import BORN, fields, plain, stored
 
 if TYPE_CHECKING:
     from cms_cache_mw.core.entry import Entry, Key
@@ -38,6 +38,15 @@ def test_a_filled_page_is_described_anew() -> None:
     assert b"last-modified" not in described
     assert (b"content-type", b"text/html") in whole.fields
     assert fields('ETag: "x"')[0] in entry.fields
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['ETag: "x"', "Last-Modified: x", "Content-Length: 1", "Content-MD5: x", "Content-Digest: x", "Repr-Digest: x"],
+)
+def test_what_was_measured_with_holes_is_not_said_of_the_whole(line: str) -> None:
+    """Validators and sums that the application gave are of other bytes."""
+    assert fields(line)[0] not in page(plain(line), b"whole").fields
 
 
 @pytest.mark.parametrize(
