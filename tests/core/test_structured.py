@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,8 +36,15 @@ def test_strings() -> None:
 def test_written() -> None:
     """Words stand bare, texts in quotes with what is not ASCII percent-encoded, and lists keep their members' parameters."""
     assert written({"a": Word("hit"), "b": 1, "c": 1.23456, "d": 'x"ä\n'}) == b'a=hit, b=1, c=1.235, d="x\\"%C3%A4%0A"'
+    assert written({"a": " !\x7f"}) == b'a=" !%7F"'
     assert written({"a": "\udce4"}) == b'a="?"'
     assert written({"a": Listed([("x", {"by": Word("y")}), ("z", {})], {"of": 3})}) == b'a=("x";by=y "z");of=3'
+
+
+def test_lists_to_write_do_not_change() -> None:
+    """A list that is on its way into a field is a value."""
+    with pytest.raises(FrozenInstanceError):
+        Listed([]).members = []  # type: ignore[misc]
 
 
 @given(

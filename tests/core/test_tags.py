@@ -238,8 +238,9 @@ def test_tagging(names: tuple[str, ...], content_language: str, extra: tuple[str
 
 
 def test_tags_from_a_generator() -> None:
-    """The names may come one by one."""
+    """The names may come one by one, and a page need not say its language."""
     assert tagging((name for name in ("a", "lang:de")), ()).names == ("a", "lang:de")
+    assert tagging(("a",), (1,)) == tagging(("a",), (1,), "")
 
 
 @pytest.mark.parametrize(
@@ -250,6 +251,8 @@ def test_tags_from_a_generator() -> None:
         ("a b", "a%20b"),
         ("é", "%C3%A9"),
         ("a\n", "a%0A"),
+        ("!", "!"),
+        ("\x7f", "%7F"),
         ("100%", "100%"),
         ("x" * 256, "x" * 256),
     ],
