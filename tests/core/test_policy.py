@@ -30,7 +30,7 @@ from cms_cache_mw.core.policy import (
     to_fetch,
     to_validate,
 )
-from cms_cache_mw.core.rules import RFC
+from cms_cache_mw.core.rules import HEURISTIC_STATUSES, RFC
 from cms_cache_mw.core.status import Reason
 from cms_cache_mw.core.storing import Freshen, Store
 from cms_cache_mw.core.value import replace
@@ -190,6 +190,17 @@ LIFETIMES: list[tuple[str, Lines, float]] = [
 def test_lifetime(says: Lines, lifetime: float) -> None:
     """The freshness lifetime is what the clause gives."""
     assert stored('ETag: "a"', *says).freshness.lifetime == lifetime
+
+
+def test_statuses_with_a_heuristic_lifetime() -> None:
+    """RFC9110 15.1: these are cacheable without explicit freshness, and no others; parts are not stored at all."""
+    outcomes = {
+        status: after(request(), head(f"Last-Modified: {at(-1000)}", status=status), RFC, BORN, WALL)
+        for status in range(200, 600)
+    }
+    found = {status for status, outcome in outcomes.items() if isinstance(outcome, Store)}
+    assert found == {200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501}
+    assert 206 in HEURISTIC_STATUSES
 
 
 @pytest.mark.parametrize(("says", "lifetime"), [(["Cache-Control: public"], 100), ([], None)])

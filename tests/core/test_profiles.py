@@ -54,6 +54,8 @@ STORING: list[tuple[str, str, int, Lines, Reason]] = [
     ("private with field names", "GET", 200, [HTML, 'Cache-Control: private="x-a", max-age=60'], Reason.PRIVATE),
     ("no-store", "GET", 200, [HTML, "Cache-Control: no-store"], Reason.NO_STORE),
     ("no-store beside must-understand", "GET", 200, [HTML, "Cache-Control: no-store, must-understand, max-age=60"], Reason.NO_STORE),
+    ("private with field names, for shared caches alone", "GET", 200, [HTML, 'CDN-Cache-Control: private="x-a", max-age=60'], Reason.PRIVATE),
+    ("no-store beside must-understand, for shared caches alone", "GET", 200, [HTML, "CDN-Cache-Control: no-store, must-understand, max-age=60"], Reason.NO_STORE),
     ("no-cache, with a validator too", "GET", 200, [HTML, "Cache-Control: no-cache", 'ETag: "a"'], Reason.NO_CACHE),
     ("no-cache with field names", "GET", 200, [HTML, 'Cache-Control: no-cache="set-cookie", max-age=60'], Reason.NO_CACHE),
     ("no-cache for shared caches alone", "GET", 200, [HTML, "CDN-Cache-Control: no-cache", 'ETag: "a"'], Reason.NO_CACHE),
@@ -103,6 +105,23 @@ def test_lifetimes_that_may_be_chosen() -> None:
     assert stored('ETag: "a"').freshness.most == 0.0
     assert (quiet.within(900.0).lifetime, quiet.within(900.0).most) == (300.0, 900.0)
     assert (quiet.within(20.0).lifetime, quiet.within(20.0).most) == (20.0, 20.0)
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        *("text/html", "application/xhtml+xml", "text/xml", "application/xml"),
+        *("application/rss+xml", "application/atom+xml", "application/rdf+xml", "application/feed+json"),
+    ],
+)
+def test_pages_and_feeds_have_a_default_lifetime(media_type: str) -> None:
+    """HTML, XML and feeds are what a CMS renders without saying how long it lasts."""
+    assert stored(f"Content-Type: {media_type}", rules=CMS).freshness.lifetime == 300.0
+
+
+def test_profiles_have_the_names_of_the_option() -> None:
+    """`profile` says `cms` or `rfc`, and so do explain and the log."""
+    assert (CMS.name, RFC.name) == ("cms", "rfc")
 
 
 def test_the_cookie_classes_have_settled_vary() -> None:
@@ -159,6 +178,30 @@ def test_bypass(asks: Lines, reason: Reason) -> None:
 
     assert before(request(*asks), entry, CMS, BORN) == Bypass(reason)
     assert before(request(*asks), None, CMS, BORN) == Bypass(reason)
+
+
+SIGNED_IN = (
+    "authorization proxy-authorization api-key x-auth-token x-access-token x-authorization remote-user remote-email "
+    "remote-groups x-remote-user x-authenticated-user x-authenticated-userid x-webauth-user x-vouch-user x-forwarded-user "
+    "x-forwarded-email x-forwarded-preferred-username x-forwarded-groups x-forwarded-access-token x-auth-request-user "
+    "x-auth-request-email x-auth-request-access-token x-amzn-oidc-identity x-amzn-oidc-data x-amzn-oidc-accesstoken "
+    "x-goog-iap-jwt-assertion x-goog-authenticated-user-email x-goog-authenticated-user-id cf-access-jwt-assertion "
+    "cf-access-authenticated-user-email x-ms-client-principal x-ms-client-principal-id x-ms-client-principal-name "
+    "x-ms-token-aad-access-token x-ms-token-aad-id-token x-pomerium-jwt-assertion x-authentik-username x-authentik-jwt "
+    "tailscale-user-login x-ssl-client-cert x-ssl-client-dn x-ssl-client-s-dn ssl-client-cert x-client-cert x-client-dn"
+)
+
+
+@pytest.mark.parametrize("name", SIGNED_IN.split())
+def test_whoever_is_signed_in_is_not_the_caches_business(name: str) -> None:
+    """Each field by which visitors, or proxies that sign them in, say who is asking: a letter more in one would share their pages."""
+    assert bypass(request(f"{name}: somebody"), CMS) is Reason.AUTHORIZATION
+
+
+@pytest.mark.parametrize("name", ["x-http-method-override", "x-http-method", "x-method-override"])
+def test_another_method_in_a_field(name: str) -> None:
+    """Each field by which frameworks let a GET be something else."""
+    assert bypass(request(f"{name}: DELETE"), CMS) is Reason.OVERRIDE
 
 
 def test_no_bypass() -> None:
