@@ -266,6 +266,88 @@ print(json.dumps([
     assert "redis" in found[6][0][1]
 
 
+def test_commands_say_what_they_see_and_why_they_cannot(shop: Editing) -> None:
+    """`stats` is JSON; `warm` and `purge` need a Redis that the workers share, and whole URLs."""
+    code = """
+from io import StringIO
+from django.core.management import CommandError
+def said(*words, **options):
+    out = StringIO()
+    try:
+        call_command("cms_cache", *words, stdout=out)
+    except CommandError as error:
+        return "failed: " + str(error)
+    return out.getvalue()
+warm()
+def path():
+    try:
+        _asked(application, "/product/1/")
+    except CommandError as error:
+        return str(error)
+result = [said("stats"), said("warm", "http://shop.test/product/1/"), said("purge", "menu:1"), path()]
+"""
+    stats, warmed, purged, path = shop.run(code)
+    assert json.loads(stats)["memory"]["namespaces"]["rendered"]["entries"] >= 20
+    assert warmed == "failed: CMS_CACHE has no redis_url: a page rendered from here would reach no worker"
+    assert purged == "failed: CMS_CACHE has no redis_url: a purge from here would reach no worker"
+    assert "whole URLs" in path
+
+
+COUNTED: Final = """
+import asyncio, sys, threading
+import django
+django.setup()
+from django.core.management import call_command
+call_command("migrate", run_syncdb=True, verbosity=0)
+from cms_cache_mw.contrib.django import get_asgi_application, get_wsgi_application
+from cms_cache_mw.contrib.django.management.commands.cms_cache import _asked
+SCOPE = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "scheme": "http", "path": "/counts/",
+         "raw_path": b"/counts/", "query_string": b"", "root_path": "", "headers": [(b"host", b"shop.test")],
+         "client": ("127.0.0.1", 1), "server": ("shop.test", 80)}
+async def asked(application):
+    began, sent = [], [{"type": "http.request", "body": b"", "more_body": False}]
+    async def receive():
+        return sent.pop() if sent else await asyncio.Event().wait()
+    async def send(message):
+        if message["type"] == "http.response.start":
+            began.extend(value.decode() for name, value in message["headers"] if name.lower() == b"cache-status")
+    await application(dict(SCOPE), receive, send)
+    return began[0]
+def wsgi(application):
+    return _asked(application, "http://shop.test/counts/")[1]["cache-status"]
+loop = asyncio.new_event_loop()
+def asgi(application):
+    return loop.run_until_complete(asked(application))
+def counted(ask, application):
+    calls = []
+    def note(frame, event, _):
+        if event == "call":
+            calls.append(frame.f_globals.get("__name__", "").partition(".")[0])
+    threading.setprofile(note)
+    sys.setprofile(note)
+    try:
+        said = ask(application)
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)
+    return said, sum(name in {"django", "asgiref", "shop"} for name in calls)
+"""
+
+
+@pytest.mark.parametrize("kind", ["wsgi", "asgi"])
+def test_a_hit_runs_no_code_of_django(tmp_path: Path, kind: str) -> None:
+    """Not one function of Django's, of asgiref's or of the site's is called; a miss calls hundreds."""
+    if importlib.util.find_spec("django") is None:
+        pytest.skip("Django is not installed: pip install 'cms_cache_mw[django]'")
+    with Editing(Shop(tmp_path), start=COUNTED) as process:
+        process.run(f"application = get_{kind}_application()")
+        miss, hit = (process.run(f"result = counted({kind}, application)") for _ in range(2))
+    assert "stored" in miss[0]
+    assert miss[1] > 100
+    assert "; hit" in hit[0]
+    assert hit[1] == 0
+
+
 def test_a_script_is_not_slowed_by_each_save_while_redis_is_away(tmp_path: Path) -> None:
     """The first purge waits for it, those that follow do not; they are made when Redis is back."""
     start = "import django\ndjango.setup()\nfrom cms_cache_mw.contrib.django import purge, purging"

@@ -246,6 +246,27 @@ def test_a_redirect_takes_the_place_of_a_404(magazine: Magazine) -> None:
     assert magazine.get("/en/moved-away/", 1).status == 404
 
 
+def test_sites_and_locales_change_everything(magazine: Magazine) -> None:
+    """Fragments, too: a breadcrumb that is kept by itself has its URLs from the root of the site."""
+    seen = ["/en/", "/de/", "/en/s0/a1/", "/feed/", "/sitemap.xml", "/en/nothing/"]
+    changes = {
+        "root": "site = Site.objects.get(); front = site.root_page\nsite.root_page = Page.objects.get(url_path='/front/s0/')\nsite.save()",
+        "moved back": "site.root_page = front; site.save()",
+        "host": "site.hostname = 'magazine.example'; site.save()",
+        "renamed back": "site.hostname = 'localhost'; site.save()",
+        "locale": "french = Locale.objects.create(language_code='fr')",
+        "changed locale": "french.language_code = 'it'; french.save()",
+        "gone locale": "french.delete()",
+    }
+    for name, code in changes.items():
+        urls = magazine.warmed(["/en/a1/", "/en/nothing/"] if name == "moved back" else seen)
+        magazine.run(code)
+        assert magazine.lost(urls) == set(urls), name
+        if name == "root":
+            for worker in (0, 1):
+                assert '<a rel="up" href="/en/">Section 0</a>' in magazine.text("/en/a1/", worker)
+
+
 @pytest.mark.thorough
 def test_scheduled_publishing_and_expiry(magazine: Magazine) -> None:
     """`publish_scheduled` runs in a process without a middleware, and purges through Redis."""
@@ -333,6 +354,28 @@ def test_an_editor_sees_no_cached_page_and_fills_nothing(magazine: Magazine) -> 
         assert b"wagtail-userbar" not in magazine.get("/en/s0/a2/", worker).body
 
 
+def test_a_preview_is_its_editors(magazine: Magazine) -> None:
+    """It is never stored nor from the cache, and leaves nothing in it: a visitor afterwards has a miss, and the live page."""
+    urls = magazine.warmed(["/en/s1/", "/en/s1/a1/"])
+    number = magazine.run(
+        "from cms_cache_mw.contrib.django import purge\n"
+        + GET.format("s1")
+        + "purge(f'page:{page.pk}'); result = page.pk"
+    )
+    address, cookie = f"/admin/pages/{number}/edit/", magazine.login()
+    sent = magazine.submit(address, cookie, f"{address}preview/", title="Not yet")
+    assert b'"is_valid": true' in sent.body
+    for worker in (0, 1, 0, 1):
+        shown = magazine.get(f"{address}preview/", worker, cookie)
+        assert b"<title>Not yet</title>" in shown.body
+        assert "hit" not in shown.cache_status
+        assert "stored" not in shown.cache_status
+    assert magazine.lost(urls) == {"/en/s1/"}
+    for worker in (0, 1):
+        assert "<title>Section 1</title>" in magazine.text("/en/s1/", worker)
+        assert "Not yet" not in magazine.text("/en/s1/a1/", worker)
+
+
 def test_forms_work_for_two_visitors_at_once(magazine: Magazine) -> None:
     """Each has a token and a cookie of their own."""
     visitors = [(magazine.get("/en/form/", worker), worker) for worker in (0, 0, 1)]
@@ -413,6 +456,20 @@ def test_the_frontend_cache_backend_purges_urls(magazine: Magazine) -> None:
         "from cms_cache_mw.contrib.wagtail.backend import Backend\nBackend({}).purge_batch(['/en/s0/a1/', '/en/s1/'])"
     )
     assert magazine.lost(urls) == {"/en/s0/a1/", "/en/s1/"}
+
+
+def test_a_command_warms_for_all_workers(magazine: Magazine) -> None:
+    """What it renders is there at a visitor's first visit; what cannot be warmed fails, by its name."""
+    magazine.run("from cms_cache_mw.contrib.django import purge\npurge(everything=True)")
+    warm = ("cms_cache", "warm", "http://localhost/en/s2/")
+    done = magazine.project.manage(*warm, env=magazine.env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("200 ")
+    for client in magazine.clients:
+        assert client.get("/en/s2/", {"host": "localhost"}).level
+    done = magazine.project.manage(*warm, "http://localhost/en/form/", env=magazine.env)
+    assert done.returncode == 1
+    assert done.stderr.rstrip().endswith("for the reasons above: http://localhost/en/form/"), done.stderr
 
 
 @pytest.mark.thorough

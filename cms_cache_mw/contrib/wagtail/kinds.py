@@ -85,8 +85,8 @@ def install() -> None:
 
 
 def _moved(using: str, **_: object) -> None:
-    """A host, a root or a language has changed."""
-    purge(SITES, using=using)
+    """A host, a root or a language has changed: all URLs have, in fragments, too, which are no site's."""
+    purge(everything=True, using=using)
 
 
 def tag(kind: str, *parts: object) -> str:

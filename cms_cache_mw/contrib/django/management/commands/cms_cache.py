@@ -53,8 +53,7 @@ class Command(BaseCommand):
         getattr(self, f"_{options['verb']}")(options)
 
     def _purge(self, options: dict[str, Any]) -> None:
-        if cache().config.redis_url is None:
-            raise CommandError("CMS_CACHE has no redis_url: a purge from here would reach no worker")
+        _shared("a purge")
         tags = list(options["tags"])
         if options["changed_templates"]:
             tags += self._changed()
@@ -84,10 +83,18 @@ class Command(BaseCommand):
         )
 
     def _warm(self, options: dict[str, Any]) -> None:
+        _shared("a page rendered")
         application = _application()
+        self._settled()
+        cold = []
         for url in options["urls"]:
             status, fields = _asked(application, url)
-            self.stdout.write(f"{status} {fields.get('cache-status', '')} {url}")
+            said = fields.get("cache-status", "")
+            self.stdout.write(f"{status} {said} {url}")
+            if not _kept(said):
+                cold.append(url)
+        if cold:
+            raise CommandError(f"not in the cache, for the reasons above: {' '.join(cold)}")
 
     def _stats(self, _: dict[str, Any]) -> None:
         self._settled()
@@ -116,6 +123,17 @@ class Command(BaseCommand):
             if time.monotonic() > deadline:
                 raise CommandError("Redis gives this process no lease; see CMS_CACHE['redis_url']")
             time.sleep(0.01)
+
+
+def _shared(what: str) -> None:
+    """Raise `CommandError` where workers have no Redis in common with this process."""
+    if cache().config.redis_url is None:
+        raise CommandError(f"CMS_CACHE has no redis_url: {what} from here would reach no worker")
+
+
+def _kept(cache_status: str) -> bool:
+    """Whether the cache has the answer that says this, by RFC 9211."""
+    return any(word.strip() in {"hit", "stored"} for word in cache_status.split(";"))
 
 
 def _answers() -> Any:  # noqa: ANN401 - Django's own
