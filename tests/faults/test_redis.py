@@ -201,7 +201,9 @@ def test_evicting_redis(scene: Scene, policy: str) -> None:
         assert not any("evicts any key" in scene.reported(number) for number in (0, 1))
     else:
         assert scene.stage.epoch() != epoch
-        assert all("evicts any key" in worker.output for worker in scene.site.workers)
+        until(
+            lambda: all("evicts any key" in worker.output for worker in scene.site.workers), "each worker says so once"
+        )
     scene.stage.restore()
     scene.cached()
     scene.verify()

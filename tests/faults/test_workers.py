@@ -108,7 +108,9 @@ def test_wrong_wall_clock_changes_nothing(scene: Scene, hours: int) -> None:
         for turn in range(6):
             scene.publish_done(by=turn % 2)
             time.sleep(LEASE / 3)
-        assert all(scene.in_memory(worker, path) for worker in (0, 1) for path in scene.pages)
+        for worker in (0, 1):
+            for path in scene.pages:
+                until(partial(scene.in_memory, worker, path), f"{path} is cached")
         scene.stage.levers.release("skew")
         scene.publish_done(within=LEASE + MARGIN)
     scene.cached()

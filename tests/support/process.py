@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 _LEASH = """
 import os, signal, sys
@@ -101,8 +101,12 @@ class Process:
         return self.log.read_text(errors="replace")
 
     def pause(self) -> None:
-        """Stop the whole group where it is (SIGSTOP)."""
+        """Stop the whole group where it is (SIGSTOP), and return when each of its threads stands still."""
         self._signal(signal.SIGSTOP)
+        deadline = time.monotonic() + 5
+        # On a busy machine a thread may go on for a while before it gets the processor that it is stopped on.
+        while set(_states(self.pid)) - set("TtZX") and time.monotonic() < deadline:
+            time.sleep(0.001)
 
     def resume(self) -> None:
         """Let the whole group go on (SIGCONT)."""
@@ -140,6 +144,15 @@ class Process:
         while _has_members(self.pid) and time.monotonic() < deadline:
             time.sleep(0.005)
         Process.leash().release(self.pid)
+
+
+def _states(group: int) -> Iterator[str]:
+    """The states of all threads of a process group, as /proc has them; none where there is no /proc."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(stat.read_text().rpartition(")")[2].split()[2]) == group:
+                for task in stat.parent.glob("task/*/stat"):
+                    yield task.read_text().rpartition(")")[2].split()[0]
 
 
 def _has_members(group: int) -> bool:
