@@ -67,7 +67,9 @@ class Mutated(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def find_spec(self, name: str, path: object, target: object = None) -> ModuleSpec | None:
         """The mutant's, under the name of what it was."""
-        return importlib.util.spec_from_loader(name, self) if name == self._mutant.imported else None
+        if name != self._mutant.imported:
+            return None
+        return importlib.util.spec_from_file_location(name, MODULES[self._mutant.module], loader=self)
 
     def exec_module(self, module: ModuleType) -> None:
         """Run the mutated code."""
