@@ -53,7 +53,7 @@ def hit(url):
     return "; hit" in ask(url)["cache"]
 def warm():
     cold = [url for url in URLS if not hit(url) and not hit(url)]
-    assert cold == [], cold
+    assert cold == [], [(url, ask(url)["status"], ask(url)["cache"]) for url in cold]
 def affected(change):
     warm()
     change()
@@ -118,9 +118,9 @@ class Place:
         } | STILL
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def almanac(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Editing]:
-    """A process in which code runs and the site can be asked."""
+    """A process in which code runs and the site can be asked; a new one for each test, whose edits nobody takes back."""
     if importlib.util.find_spec("djangocms_versioning") is None:
         pytest.skip("django CMS is not installed: pip install 'cms_cache_mw[djangocms]'")
     with Editing(Place(tmp_path_factory.mktemp("almanac")), start=START) as editing:
