@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Final
+
+from tests.support.process import members
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,13 +31,12 @@ class Reading:
 def read(group: int) -> Reading:
     """What the processes of a group have at this moment."""
     resident = threads = sockets = 0
-    for folder in Path("/proc").iterdir():
+    for folder, _ in members(group):
         # A process may end while it is looked at.
         with contextlib.suppress(OSError, ProcessLookupError):
-            if folder.name.isdigit() and os.getpgid(int(folder.name)) == group:
-                resident += int((folder / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-                threads += len(list((folder / "task").iterdir()))
-                sockets += sum(str(link.readlink()).startswith("socket:") for link in (folder / "fd").iterdir())
+            resident += int((folder / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+            threads += len(list((folder / "task").iterdir()))
+            sockets += sum(str(link.readlink()).startswith("socket:") for link in (folder / "fd").iterdir())
     return Reading(resident, threads, sockets)
 
 

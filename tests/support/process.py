@@ -146,13 +146,22 @@ class Process:
         Process.leash().release(self.pid)
 
 
-def _states(group: int) -> Iterator[str]:
-    """The states of all threads of a process group, as /proc has them; none where there is no /proc."""
+def members(group: int) -> Iterator[tuple[Path, list[str]]]:
+    """The processes of a group as /proc has them, each folder with the facts of its `stat` from the state on; none where there is no /proc."""
     for stat in Path("/proc").glob("[0-9]*/stat"):
+        # A process may end while it is looked at.
         with contextlib.suppress(OSError):
-            if int(stat.read_text().rpartition(")")[2].split()[2]) == group:
-                for task in stat.parent.glob("task/*/stat"):
-                    yield task.read_text().rpartition(")")[2].split()[0]
+            facts = stat.read_text().rpartition(")")[2].split()
+            if int(facts[2]) == group:
+                yield stat.parent, facts
+
+
+def _states(group: int) -> Iterator[str]:
+    """The states of all threads of a process group."""
+    for folder, _ in members(group):
+        with contextlib.suppress(OSError):
+            for task in folder.glob("task/*/stat"):
+                yield task.read_text().rpartition(")")[2].split()[0]
 
 
 def _has_members(group: int) -> bool:
@@ -162,14 +171,8 @@ def _has_members(group: int) -> bool:
             os.killpg(group, 0)
             return True
         return False
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            facts = status.read_text().rpartition(")")[2].split()
-            state, member_of, threads = facts[0], int(facts[2]), int(facts[17])
-            # The first thread of a dying process is a zombie already while others still hold its sockets.
-            if member_of == group and (state != "Z" or threads > 1):
-                return True
-    return False
+    # The first thread of a dying process is a zombie already while others still hold its sockets.
+    return any(facts[0] != "Z" or int(facts[17]) > 1 for _, facts in members(group))
 
 
 class Port:
