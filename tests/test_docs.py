@@ -31,7 +31,7 @@ from cms_cache_mw.switching.flags import MEANINGS
 from tests.support.document import DOCS, PAGES, ROOT, blocks, command_lines, doubt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 
@@ -244,6 +244,24 @@ def test_generated_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (DOCS / "reference" / "conformance.md").read_text() == reference.conformance()
     assert all(f"| `{reason.value}` |" in reference.reasons() for reason in Reason)
     assert all(f"`{row.method} {row.path.replace(':path', '')}`" in reference.endpoints() for row in ENDPOINTS)
+
+
+def test_every_clause_is_tested(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each section in the tables of what is done with HTTP has a test that names it or a part of it, but what is left out."""
+    monkeypatch.syspath_prepend(ROOT / ".ci")
+    clauses: Any = importlib.import_module("conformance").clauses()
+    cells = re.findall(r"^\| ([^|]*§[^|]*) \| (?!left out|there is one)", (DOCS / "http.md").read_text(), re.MULTILINE)
+    named = [
+        (document.replace("RFC ", "RFC") or "RFC9111", section)
+        for cell in cells
+        for document, section in re.findall(r"(?:(RFC \d+|Edge Architecture) )?§(\d[\d.]*)", cell)
+    ]
+    assert len(named) > 70
+    assert not [(document, section) for document, section in named if not _below(section, clauses[document])]
+
+
+def _below(section: str, tested: Iterable[str]) -> list[str]:
+    return [each for each in tested if f"{each}.".startswith(f"{section}.")]
 
 
 def test_every_public_name_has_a_section() -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from cms_cache_mw.core.message import Head, Request
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PRI", "PROPFIND", "QUERY", "REPORT", "SEARCH"})
-"""Methods registered as safe; any other may have changed something (RFC 9110 §9.2.1)."""
+"""Methods that IANA's registry calls safe; any other may have changed something (RFC 9110 §9.2.1, §18.2)."""
 _PORTS: Final = {"http": 80, "https": 443}
 
 

@@ -172,11 +172,14 @@ def _unfit(asked: Directives, entry: Entry, now: float) -> Reason | None:
 def _stale(asked: Directives, entry: Entry, rules: Rules, now: float) -> Serve | None:
     """The entry past its lifetime, where the response or the request allows that (RFC 5861 §3, RFC 9111 §5.2.1.2)."""
     age, freshness = entry.age(now), entry.freshness
-    if b"max-stale" in asked and not freshness.strict:
+    if b"min-fresh" in asked:
+        return None
+    max_age = seconds(asked, b"max-age")
+    if b"max-stale" in asked and not freshness.strict and (max_age is None or age <= max_age):
         most = None if None in asked[b"max-stale"] else seconds(asked, b"max-stale")
         if most is None or age <= freshness.lifetime + most:
             return Serve(entry, Reason.STALE)
-    if not rules.while_revalidate or b"max-age" in asked or b"min-fresh" in asked:
+    if not rules.while_revalidate or max_age is not None:
         return None
     if age >= freshness.lifetime + freshness.while_revalidate:
         return None

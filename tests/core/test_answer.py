@@ -71,6 +71,16 @@ def test_not_modified_describes_no_body(line: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["Cache-Control: max-age=60", "Content-Location: /b", DATE, f"Expires: {at(60)}", "Vary: Foo"],
+    ids=lambda line: line.partition(":")[0],
+)
+def test_not_modified_says_what_a_200_would(line: str) -> None:
+    """RFC 9110 §15.4.5: a 304 has these fields if the 200 would have them, or the visitor's cache would go by the old ones."""
+    assert fields(line)[0] in select(plain('ETag: "a"', line), request('If-None-Match: "a"'), BORN, WALL).fields
+
+
 def test_not_modified_by_date() -> None:
     """RFC 9110 §15.4.5: Last-Modified is in a 304 where there is no entity tag to go by."""
     entry = plain(LM, "Content-Type: text/plain", "X-A: 1")
@@ -192,6 +202,11 @@ def test_if_range_with_weak_dates(says: list[str], sent: str) -> None:
 def test_if_range_with_strong_validators(says: list[str], sent: str) -> None:
     """RFC 9110 §8.8.2.2: one second between change and answer is enough."""
     assert select(plain(*says), request("Range: bytes=0-1", f"If-Range: {sent}"), BORN, WALL).status == 206
+
+
+def test_if_range_alone() -> None:
+    """RFC 9110 §13.1.5: If-Range without Range says nothing."""
+    assert select(ENTRY, request('If-Range: "a"'), BORN, WALL) == select(ENTRY, request(), BORN, WALL)
 
 
 def test_if_range_with_a_stored_weak_tag() -> None:

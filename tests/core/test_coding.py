@@ -101,7 +101,7 @@ HTML = "Content-Type: text/html; charset=utf-8"
     ],
 )
 def test_encodes(lines: list[str], status: int, may: bool) -> None:
-    """RFC 9110 §7.7: text that nobody has encoded, unless a directive forbids to transform it."""
+    """RFC 9110 §7.7, RFC 9111 §5.2.2.6: text that nobody has encoded, unless a directive forbids to transform it."""
     assert encodes(head(*lines, status=status), CMS) is may
     assert not encodes(head(*lines, status=status), RFC)
 

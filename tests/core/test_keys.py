@@ -378,6 +378,11 @@ def test_target_before_host() -> None:
     assert refused(get(path=b"*", host=None)) is Reason.TARGET
 
 
+def test_only_a_cookie_is_named() -> None:
+    """What else keeps a request away has no name that could be counted."""
+    assert [KEYS.ask(get(**lacking)).detail for lacking in ({"host": None}, {"path": b"*"})] == ["", ""]
+
+
 @pytest.mark.parametrize(
     ("host", "site"),
     [

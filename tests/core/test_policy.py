@@ -30,7 +30,7 @@ from cms_cache_mw.core.policy import (
     to_fetch,
     to_validate,
 )
-from cms_cache_mw.core.rules import HEURISTIC_STATUSES, RFC
+from cms_cache_mw.core.rules import CMS, HEURISTIC_STATUSES, RFC
 from cms_cache_mw.core.status import Reason
 from cms_cache_mw.core.storing import Freshen, Store
 from cms_cache_mw.core.value import replace
@@ -74,14 +74,14 @@ STORING = [
     ("RFC9111 5.2.2.7 private with an empty argument", "GET", [], 200, ['Cache-Control: private="", max-age=60'], Reason.PRIVATE),
     # Credentials.
     ("RFC9111 3.5 Authorization", "GET", ["Authorization: Basic eA=="], 200, ["Cache-Control: max-age=60"], Reason.AUTHORIZED),
-    ("RFC9111 3.5 Authorization, with public", "GET", ["Authorization: Basic eA=="], 200, ["Cache-Control: max-age=60, public"], YES),
-    ("RFC9111 3.5 Authorization, with must-revalidate", "GET", ["Authorization: Basic eA=="], 200, ["Cache-Control: max-age=60, must-revalidate"], YES),
-    ("RFC9111 3.5 Authorization, with s-maxage", "GET", ["Authorization: Basic eA=="], 200, ["Cache-Control: s-maxage=60"], YES),
+    ("RFC9111 3.5, 5.2.2.9 Authorization, with public", "GET", ["Authorization: Basic eA=="], 200, ["Cache-Control: max-age=60, public"], YES),
+    ("RFC9111 3.5, 5.2.2.2 Authorization, with must-revalidate", "GET", ["Authorization: Basic eA=="], 200, ["Cache-Control: max-age=60, must-revalidate"], YES),
+    ("RFC9111 3.5, 5.2.2.10 Authorization, with s-maxage", "GET", ["Authorization: Basic eA=="], 200, ["Cache-Control: s-maxage=60"], YES),
     # Something that says how long.
     ("RFC9111 3 Expires", "GET", [], 200, [f"Expires: {at(60)}"], YES),
     ("RFC9111 3 s-maxage", "GET", [], 503, ["Cache-Control: s-maxage=60"], YES),
-    ("RFC9111 3 public, where the status is not on the list", "GET", [], 599, ["Cache-Control: public", f"Last-Modified: {at(-1000)}"], YES),
-    ("RFC9111 3 public and a validator only", "GET", [], 599, ["Cache-Control: public", 'ETag: "a"'], YES),
+    ("RFC9111 3, 5.2.2.9 public, where the status is not on the list", "GET", [], 599, ["Cache-Control: public", f"Last-Modified: {at(-1000)}"], YES),
+    ("RFC9111 3, 5.2.2.9 public and a validator only", "GET", [], 599, ["Cache-Control: public", 'ETag: "a"'], YES),
     ("RFC9111 4.2.2 no heuristic for a status that is not on the list", "GET", [], 302, [f"Last-Modified: {at(-1000)}"], Reason.NO_LIFETIME),
     ("RFC9111 4.2.2 nothing to reckon with", "GET", [], 200, [], Reason.NO_LIFETIME),
     ("RFC9111 4.2.2 a Last-Modified that is no date", "GET", [], 204, ["Last-Modified: yesterday"], YES),
@@ -130,9 +130,9 @@ def test_storing(method: str, asks: Lines, status: int, says: Lines, reason: Rea
 
 
 LIFETIMES: list[tuple[str, Lines, float]] = [
-    ("RFC9111 4.2.1 s-maxage before max-age", ["Cache-Control: max-age=1, s-maxage=60"], 60),
+    ("RFC9111 4.2.1, 5.2.2.10 s-maxage before max-age", ["Cache-Control: max-age=1, s-maxage=60"], 60),
     ("RFC9111 4.2.1 a shorter s-maxage too", ["Cache-Control: max-age=60, s-maxage=5"], 5),
-    ("RFC9111 4.2.1, 5.3 max-age before Expires", ["Cache-Control: max-age=60", f"Expires: {at(-60)}"], 60),
+    ("RFC9111 4.2.1, 5.2.2.1, 5.3 max-age before Expires", ["Cache-Control: max-age=60", f"Expires: {at(-60)}"], 60),
     ("RFC9111 5.3 max-age=0 before a later Expires", ["Cache-Control: max-age=0", f"Expires: {at(60)}"], 0),
     ("RFC9111 5.3 max-age before an Expires that is no date", ["Cache-Control: max-age=60", "Expires: 0"], 60),
     ("RFC9111 4.2.1 Expires less Date", [f"Expires: {at(100)}", f"Date: {at(-20)}"], 120),
@@ -231,7 +231,7 @@ AGES: list[tuple[str, float, Lines, float]] = [
 
 @pytest.mark.parametrize(("delay", "says", "age"), [pytest.param(*row[1:], id=row[0]) for row in AGES])
 def test_age(delay: float, says: Lines, age: float) -> None:
-    """The age at arrival is what the clause gives, and Age on a hit counts on from there."""
+    """RFC 9111 §4, §5.1: the age at arrival is what the clause gives, and Age on a hit counts on from there."""
     entry = stored("Cache-Control: max-age=60", 'ETag: "a"', *says, delay=delay)
 
     assert entry.age(BORN) == age
@@ -272,6 +272,9 @@ REUSE: list[tuple[str, Lines, float, Lines, str, type[Before], Reason]] = [
     ("RFC9111 5.2.2.2 max-stale against must-revalidate", ["Cache-Control: max-age=60, must-revalidate"], 61, ["Cache-Control: max-stale"], "GET", Fetch, Reason.EXPIRED),
     ("RFC9111 5.2.2.8 max-stale against proxy-revalidate", ["Cache-Control: max-age=60, proxy-revalidate"], 61, ["Cache-Control: max-stale"], "GET", Fetch, Reason.EXPIRED),
     ("RFC9111 5.2.2.10 max-stale against s-maxage", ["Cache-Control: s-maxage=60"], 61, ["Cache-Control: max-stale"], "GET", Fetch, Reason.EXPIRED),
+    ("RFC9111 5.2.1.1, 5.2.1.2 max-stale within max-age", MAX_AGE, 61, ["Cache-Control: max-stale, max-age=61"], "GET", Serve, Reason.STALE),
+    ("RFC9111 5.2.1.1, 5.2.1.2 max-stale does not lift max-age", MAX_AGE, 61.5, ["Cache-Control: max-stale, max-age=61"], "GET", Fetch, Reason.EXPIRED),
+    ("RFC9111 5.2.1.2, 5.2.1.3 max-stale does not lift min-fresh", MAX_AGE, 61, ["Cache-Control: max-stale, min-fresh=0"], "GET", Fetch, Reason.EXPIRED),
     ("RFC9111 5.2.1.3 min-fresh within what is left", MAX_AGE, 50, ["Cache-Control: min-fresh=10"], "GET", Serve, Reason.HIT),
     ("RFC9111 5.2.1.3 min-fresh beyond it", MAX_AGE, 51, ["Cache-Control: min-fresh=10"], "GET", Fetch, Reason.REQUEST),
     ("RFC9111 5.2.1.3 no stale response for min-fresh", ["Cache-Control: max-age=60, stale-while-revalidate=60"], 61, ["Cache-Control: min-fresh=0"], "GET", Fetch, Reason.EXPIRED),
@@ -280,6 +283,8 @@ REUSE: list[tuple[str, Lines, float, Lines, str, type[Before], Reason]] = [
     ("RFC9111 5.2.1.4 no-cache on a stale response in its window", [*TAGGED, "Cache-Control: stale-while-revalidate=60"], 61, ["Cache-Control: no-cache"], "GET", Revalidate, Reason.REQUEST),
     ("RFC9111 5.2.1.5 no-store may be answered from the store", MAX_AGE, 1, ["Cache-Control: no-store"], "GET", Serve, Reason.HIT),
     ("RFC9111 5.2.1.7 only-if-cached, fresh", MAX_AGE, 1, ["Cache-Control: only-if-cached"], "GET", Serve, Reason.HIT),
+    ("RFC9111 5.2.1.6 no-transform: nothing is transformed anyway", MAX_AGE, 1, ["Cache-Control: no-transform"], "GET", Serve, Reason.HIT),
+    ("RFC9111 5.2.1.2, 5.2.1.7 only-if-cached, stale, with max-stale", MAX_AGE, 61, ["Cache-Control: only-if-cached, max-stale"], "GET", Serve, Reason.STALE),
     ("RFC9111 5.2.1.7 only-if-cached, stale", MAX_AGE, 61, ["Cache-Control: only-if-cached"], "GET", Refuse, Reason.EXPIRED),
     ("RFC9111 5.2.1.7 only-if-cached with a validator", TAGGED, 61, ["Cache-Control: only-if-cached"], "GET", Refuse, Reason.EXPIRED),
     ("RFC9111 5.2.3 an unknown directive", MAX_AGE, 1, ["Cache-Control: foo"], "GET", Serve, Reason.HIT),
@@ -373,7 +378,7 @@ GONE: list[tuple[str, Lines, float, Lines, bool, bool]] = [
     ("says", "elapsed", "asks", "on_error", "when_gone"), [pytest.param(*row[1:], id=row[0]) for row in GONE]
 )
 def test_standing_in(says: Lines, elapsed: float, asks: Lines, on_error: bool, when_gone: bool) -> None:
-    """A stale response stands in for an error or for no answer at all exactly where the clause lets it."""
+    """RFC 9111 §4.3.3: a stale response stands in for an error or for no answer at all exactly where its clause lets it."""
     entry, asked, now = stored('ETag: "a"', *says), request(*asks), BORN + elapsed
 
     for status in (500, 502, 503, 504):
@@ -480,6 +485,22 @@ def test_validation_request(says: Lines, sent: Lines) -> None:
     assert to_validate(asked, entry, RFC) == request("X-A: 1", *sent)
 
 
+def test_the_requests_directives_are_passed_on() -> None:
+    """RFC 9111 §5.2: whoever comes after a cache is told what the visitor said, on a miss and on a validation."""
+    asked = request("Cache-Control: no-cache, x=1", "Pragma: no-cache")
+
+    for rules in (RFC, CMS):
+        assert to_fetch(asked, rules) == asked
+        assert to_validate(asked, stored("Cache-Control: max-age=60"), rules) == asked
+
+
+def test_no_warning_is_made() -> None:
+    """RFC 9111 §5.5: a stale answer has the fields of a fresh one and its Age."""
+    entry = stored("Cache-Control: max-age=60", "X-A: 1")
+
+    assert select(entry, request(), BORN + 61, WALL).fields == (*entry.fields, (b"age", b"61"))
+
+
 def test_conditions_are_forwarded_on_a_miss() -> None:
     """RFC 9111 §4.3.2: without a stored response the visitor's conditions are the application's business."""
     asked = request('If-None-Match: "x"', f"If-Modified-Since: {at(-1)}", "Accept-Encoding: gzip")
@@ -531,6 +552,14 @@ def test_a_304_leaves(line: str) -> None:
 
     assert (name, value) not in outcome.fields
     assert outcome.refused is None
+
+
+@pytest.mark.parametrize("says", [pytest.param(row[1], id=row[0]) for row in NOT_STORED])
+def test_a_304_adds_nothing_that_is_not_stored(says: Lines) -> None:
+    """RFC 9111 §3.2: what is excepted from storing is excepted from updating too."""
+    entry = stored("Cache-Control: max-age=60", 'ETag: "a"')
+
+    assert confirmed(entry, *says).fields == tuple(field for field in entry.fields if field[0] != b"content-length")
 
 
 def test_a_304_begins_a_new_life() -> None:
@@ -679,7 +708,14 @@ UNSAFE: list[tuple[str, str, int, Lines, list[bytes]]] = [
     ("RFC9111 4.4 not after a client error", "POST", 400, ["Location: /b"], []),
     ("RFC9111 4.4 not after a server error", "POST", 500, ["Content-Location: /b"], []),
     ("RFC9111 4.4 not for a safe method", "GET", 200, ["Location: /b"], []),
-    ("RFC9111 4.4 nor for OPTIONS", "OPTIONS", 200, ["Location: /b"], []),
+    ("RFC9111 4.4 nor for HEAD, registered as safe", "HEAD", 200, ["Location: /b"], []),
+    ("RFC9111 4.4 nor for OPTIONS, registered as safe", "OPTIONS", 200, ["Location: /b"], []),
+    ("RFC9111 4.4 nor for TRACE, registered as safe", "TRACE", 200, ["Location: /b"], []),
+    ("RFC9111 4.4 nor for PRI, registered as safe", "PRI", 200, ["Location: /b"], []),
+    ("RFC9111 4.4 nor for PROPFIND, registered as safe", "PROPFIND", 200, ["Location: /b"], []),
+    ("RFC9111 4.4 nor for QUERY, registered as safe", "QUERY", 200, ["Location: /b"], []),
+    ("RFC9111 4.4 nor for REPORT, registered as safe", "REPORT", 200, ["Location: /b"], []),
+    ("RFC9111 4.4 nor for SEARCH, registered as safe", "SEARCH", 200, ["Location: /b"], []),
     ("RFC9111 4.4 Location", "POST", 201, ["Location: /b?c=d#e"], [b"/page?a=1", b"/b?c=d"]),
     ("RFC9111 4.4 Content-Location", "POST", 200, ["Content-Location: https://example.org/b"], [b"/page?a=1", b"/b"]),
     ("RFC9111 4.4 both", "POST", 200, ["Location: b", "Content-Location: ?x"], [b"/page?a=1", b"/b", b"/page?x"]),
@@ -730,6 +766,7 @@ GROUPS: list[tuple[str, str, int, list[str]]] = [
     ("RFC9875 3 ignored for a safe method", "GET", 200, []),
     ("RFC9111 4.4 nothing was changed", "POST", 403, []),
 ]  # fmt: skip
+MANY = tuple(f"{number:032}" for number in range(32))
 
 
 @pytest.mark.parametrize(("method", "status", "outdated"), [pytest.param(*row[1:], id=row[0]) for row in GROUPS])
@@ -748,6 +785,7 @@ def test_group_invalidation(method: str, status: int, outdated: list[str]) -> No
         pytest.param(['Cache-Groups: "a", ("b")'], (), id="RFC9875 2 nor are inner lists"),
         pytest.param(['Cache-Groups: "a'], (), id="RFC9875 2 unparsable"),
         pytest.param([], (), id="RFC9875 2 absent"),
+        pytest.param(['Cache-Groups: "' + '", "'.join(MANY) + '"'], MANY, id="RFC9875 2 at least 32 members of 32 characters"),
     ],
 )  # fmt: skip
 def test_groups(says: Lines, found: tuple[str, ...]) -> None:

@@ -57,7 +57,7 @@ def test_no_two_reasons_mean_the_same() -> None:
     ],
 )
 def test_items(item: bytes, expected: bytes) -> None:
-    """An item says what happened, in the order of RFC 9211 §2."""
+    """RFC 9211 §2.1, §2.2, §2.3, §2.4, §2.5, §2.6, §2.8: hit or fwd, fwd-status, ttl, stored, collapsed and detail, never a key."""
     assert item == expected
 
 

@@ -25,7 +25,7 @@ from tests.mutation.mutants import MODULES, PACKAGE, VALUES, mutants
 from tests.mutation.trial import PROFILE, Trials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from tests.mutation.mutants import Mutant
 
@@ -78,13 +78,13 @@ class Report:
         print(f"{name:<16}{sum_:>6} mutants {noticed:>6} noticed {explained:>5} explained {survived:>5} survived")
 
 
-def run(chosen: Iterable[Mutant], jobs: int, report: Report) -> str:
-    """Try them; what pytest says where the tests fail without a mutant, else nothing."""
+def run(chosen: Iterable[Mutant], jobs: int, tell: Callable[[Mutant, bool], None], tests: Iterable[str] = TESTS) -> str:
+    """Try them, and tell of each whether the tests noticed; what pytest says where they fail without a mutant, else nothing."""
     coverage = Coverage(data_file=None, config_file=False, include=list(map(str, MODULES.values())))
     coverage.start()
-    trials = Trials(chosen, coverage, jobs, report.tell)
+    trials = Trials(chosen, coverage, jobs, tell)
     with redirect_stdout(io.StringIO()) as said:
-        status = pytest.main([*OPTIONS, *TESTS], plugins=[trials])
+        status = pytest.main([*OPTIONS, *tests], plugins=[trials])
     return said.getvalue() if status else ""
 
 
@@ -108,7 +108,7 @@ def main() -> int:
         for mutant in sorted(mutants(module), key=lambda mutant: mutant.within is None)
         if (mutant.within or not asked.functions) and not report.explains(mutant)
     )
-    if failure := run(islice(chosen, 0, None, asked.every), asked.jobs, report):
+    if failure := run(islice(chosen, 0, None, asked.every), asked.jobs, report.tell):
         print(failure, "Without a mutant the tests have to pass.", sep="\n")
         return 1
     return 0 if report.sum() else 1

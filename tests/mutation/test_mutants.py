@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+
 import pytest
 
-from tests.mutation.mutants import MODULES, Span, mutants
+from tests.mutation.__main__ import run
+from tests.mutation.mutants import MODULES, Mutant, Span, mutants
 
 
 def test_differ_from_what_they_were() -> None:
@@ -34,3 +39,25 @@ def test_types_are_not_broken() -> None:
 def test_documentation_is_not_broken(module: str) -> None:
     """No test could notice a docstring."""
     assert not [mutant for mutant in mutants(module) if mutant.source.startswith('"""')]
+
+
+def outcomes() -> tuple[str, dict[str, bool]]:
+    """What is said of the clock as it is, of one that begins with a floor, and of one that does not end a lease at its end."""
+    path = MODULES["clock"]
+    unchanged = Mutant("clock", 1, "all", "unchanged", compile(ast.parse(path.read_text()), path, "exec"), None)
+    lines = {"floor: int = 0": "0 -> 1", "if now >= state.lease_until:": "GtE -> Gt"}
+    changed = [mutant for mutant in mutants("clock") if lines.get(mutant.source) == mutant.change]
+    noticed: dict[str, bool] = {}
+
+    def tell(mutant: Mutant, seen: bool) -> None:
+        noticed[mutant.source] = seen
+
+    return run([unchanged, *changed], 1, tell, ["tests/purge/test_clock.py"]), noticed
+
+
+def test_trials() -> None:
+    """What changes nothing is not noticed, though everything is imported anew for it; a broken table, default or body is."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as apart:
+        failure, noticed = apart.submit(outcomes).result()
+    assert not failure
+    assert noticed == {"all": False, "floor: int = 0": True, "if now >= state.lease_until:": True}

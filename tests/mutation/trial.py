@@ -57,6 +57,8 @@ OWN: Final = {
     "policy": ["policy", "profiles"],
 }
 """The tests to ask first about what an import evaluates, where they are not in the file of the module's name alone."""
+VALUES: Final = "tests/core/test_value.py"
+"""The test to ask about every class."""
 
 
 class Mutated(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -202,7 +204,7 @@ class Trials:
         asked: set[str] = set()
         every = session.config.args
         tests = MODULES[mutant.module].parent.name
-        own = [f"tests/{tests}/test_{name}.py" for name in OWN.get(mutant.module, [mutant.module])]
+        own = [f"tests/{tests}/test_{name}.py" for name in OWN.get(mutant.module, [mutant.module])] + [VALUES]
         for paths in ([path for path in own if os.path.exists(path)], every):  # noqa: PTH110
             _announce_conftests(session.config.pluginmanager)
             items = [item for item in session.perform_collect(paths) if item.nodeid not in asked] if paths else []
