@@ -38,6 +38,7 @@ from cms_cache_mw.purge.worker import Worker
 from cms_cache_mw.runtime import Runtime, running_loop
 from cms_cache_mw.slots import Slots
 from cms_cache_mw.stores.guard import Breaker
+from cms_cache_mw.stores.heap import share_arenas
 from cms_cache_mw.stores.memory import Budget, Memory
 from cms_cache_mw.stores.policies import POLICIES
 from cms_cache_mw.stores.shared import LoopShared, ThreadShared
@@ -118,6 +119,7 @@ class Parts:
     """One cache's parts, joined. `now` and `wall` are its clocks."""
 
     def __init__(self, config: Config, *, now: Callable[[], float], wall: Callable[[], float]) -> None:
+        share_arenas()
         rules = config.rules()
         self.keys = _keys(config, rules)
         self.breaker = Breaker(now)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from examples.newsroom import seed as seed_content
 from examples.newsroom.editor import Editor, EditorError
-from tests.soak.gauge import Reading, grown, read
+from tests.soak.gauge import Reading, grown, minutes, read
 from tests.soak.people import People
 from tests.support.server import Server
 from tests.support.site import Site
@@ -111,9 +111,9 @@ def main(seconds: float, seed: int) -> int:
             output = site.output
     wrong = [*grown(readings), *people.errors[:10], *(line for line in output.splitlines() if WRONG.search(line))]
     print(f"{sum(people.statuses.values())} requests {dict(people.statuses)}, {people.refused} met a restart")
-    print(
-        f"{events.edits} edits, {events.unrecorded} of them while Redis was away; first {readings[0]}, last {readings[-1]}"
-    )
+    print(f"{events.edits} edits, {events.unrecorded} of them while Redis was away")
+    print("The worker that is never restarted, in the median of each minute:")
+    print("\n".join(f"{reading.at / 60:4.0f}  {reading}" for reading in minutes(readings)))
     print("\n".join(wrong) or "nothing wrong")
     if wrong:
         print(output[-10_000:])
@@ -127,7 +127,7 @@ def _run(
     began = time.monotonic()
     while (passed := time.monotonic() - began) < seconds:
         told = events.happen()
-        readings.append(read(site.workers[0].process.pid))
+        readings.append(read(site.workers[0].process.pid, passed))
         print(f"{passed:7.1f} s  {told}; {sum(people.statuses.values())} requests, {readings[-1]}", flush=True)
         time.sleep(STEP)
     for proxy in site.proxies:
