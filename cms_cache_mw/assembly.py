@@ -122,6 +122,7 @@ class Parts:
         share_arenas()
         rules = config.rules()
         self.keys = _keys(config, rules)
+        self.nobody = Nobody(self.keys, rules, _proxy(config))
         self.breaker = Breaker(now)
         self.runtime = Runtime()
         self.tally = Tally(config.max_memory_bytes // 4)
@@ -221,7 +222,7 @@ class Parts:
         changed = threading.Event()
         popularity = Popularity(self.second, config.namespace, wall)
         pace = Pace(config.background_renders)
-        renewal = Renewal(self.engine, Nobody(self.keys, self.engine.rules, _proxy(config)), pace, changed.set)
+        renewal = Renewal(self.engine, self.nobody, pace, changed.set)
         admin = config.admin_path.encode()
         errands = Errands(
             self.keys,

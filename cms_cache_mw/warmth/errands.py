@@ -97,6 +97,14 @@ class Errands:
         found = await self._get(name, Errand)
         return found.progress() if found else None
 
+    async def usual(self, site: str) -> Front | None:
+        """How most visitors of a site come; `None` where nobody is known to have come."""
+        used = [(key, entry.hits) for key, entry in self._memory.entries() if entry.site == site]
+        if not used:
+            popular = await self._popularity.top(site, SAMPLE)
+            used = [(place[0], int(uses)) for name, uses in popular if (place := places.read(name))]
+        return Front.usual(used)
+
     def all(self) -> list[dict[str, Any]]:
         """Where the errands of this worker stand, the latest last."""
         return [errand.progress() for errand in list(self._known.values())]
@@ -177,11 +185,7 @@ class Errands:
         return site
 
     async def _front(self, site: str, request: Request, host: str) -> Front:
-        used = [(key, entry.hits) for key, entry in self._memory.entries() if entry.site == site]
-        if not used:
-            popular = await self._popularity.top(site, SAMPLE)
-            used = [(place[0], int(uses)) for name, uses in popular if (place := places.read(name))]
-        front = Front.usual(used)
+        front = await self.usual(site)
         if front is None and self._keys.site_of(host) == site:
             asked = self._keys.ask(request)
             front = Front.of(asked.key) if isinstance(asked, Asked) else None

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.support.server import Server
+
 pytestmark = pytest.mark.timeout(180)
 
 START: Final = """
@@ -26,7 +28,8 @@ call_command("migrate", run_syncdb=True, verbosity=0)
 from django.db import transaction
 from django.contrib.auth.models import User
 from cms_cache_mw.contrib.django import apurge, cache, get_wsgi_application, purge, purged_with
-from cms_cache_mw.contrib.django.management.commands.cms_cache import _asked
+from cms_cache_mw.contrib.django.visits import by_wsgi, visits
+from cms_cache_mw.core.message import Request
 from shop.models import *
 application = get_wsgi_application()
 toys = Category.objects.create(name="Toys", slug="toys")
@@ -41,8 +44,9 @@ URLS = ["/product/1/", "/product/2/", "/product/99/", "/category/toys/", "/categ
         "/counts/", "/labelled/red/", "/labelled/blue/", "/used/", "/either/", "/window/", "/books/", "/raw/", "/whole/", "/fragments/",
         "/old/", "/gone/", "/later/", "/me/"]
 def get(url):
-    status, fields = _asked(application, "http://shop.test" + url)
-    return status[:3] + " " + fields["cache-status"]
+    path, _, query = url.encode().partition(b"?")
+    answered = by_wsgi(application, Request("GET", "http", path, query, ((b"host", b"shop.test"),), raw=False))
+    return f"{answered.status} {answered.cache_status}"
 def warm():
     cold = [url for url in URLS if get(url) and "; hit" not in get(url)]
     assert cold == [], cold
@@ -281,8 +285,8 @@ def said(*words, **options):
 warm()
 def path():
     try:
-        _asked(application, "/product/1/")
-    except CommandError as error:
+        visits(cache(), "/product/1/")
+    except ValueError as error:
         return str(error)
 result = [said("stats"), said("warm", "http://shop.test/product/1/"), said("purge", "menu:1"), path()]
 """
@@ -293,6 +297,51 @@ result = [said("stats"), said("warm", "http://shop.test/product/1/"), said("purg
     assert "whole URLs" in path
 
 
+WARMED: Final = """
+import asyncio, time
+from io import StringIO
+from cms_cache_mw.contrib.django import get_asgi_application
+from cms_cache_mw.contrib.django.visits import by_asgi
+from cms_cache_mw.runtime import drive
+from cms_cache_mw.warmth.place import named
+from cms_cache_mw.warmth.popularity import Popularity
+def asked(ask, *fields):
+    request = Request("GET", "http", b"/product/1/", b"", ((b"host", b"shop.test"), *fields))
+    application = get_asgi_application() if ask is by_asgi else get_wsgi_application()
+    application.cache.start()
+    while not application.cache.sure:
+        time.sleep(0.01)
+    answered = ask(application, request)
+    return asyncio.run(answered).cache_status if ask is by_asgi else answered.cache_status
+def came(uses, *key):
+    get_wsgi_application()
+    popularity = Popularity(cache().parts.second, cache().config.namespace, time.time)
+    assert drive(popularity.feed("shop.test", {named((key, ())): uses}))
+def warmed(url):
+    out = StringIO()
+    call_command("cms_cache", "warm", url, stdout=out)
+    return [line.rpartition(" ")[2] for line in out.getvalue().splitlines()]
+"""
+
+
+def test_a_command_warms_what_visitors_will_ask_for(tmp_path: Path, redis_server: Server) -> None:
+    """Under either interface where nobody is known to have come; else as they come, with what their proxy says."""
+    if importlib.util.find_spec("django") is None:
+        pytest.skip("Django is not installed: pip install 'cms_cache_mw[django]'")
+    place = Shop(tmp_path)
+    place.environment |= {"CMS_CACHE_REDIS_URL": redis_server.url, "CMS_CACHE_NAMESPACE": "warmed"}
+    with Editing(place, start=START + WARMED) as process:
+        assert process.run("result = warmed('http://shop.test/product/1/')") == ["wsgi", "asgi"]
+        for interface in ("wsgi", "asgi"):
+            assert "detail=shared" in process.run(f"result = asked(by_{interface})")
+        for uses, interface, mark in ((5, "wsgi", ", b'decoded'"), (50, "asgi", "")):
+            process.run("purge(everything=True)")
+            process.run(f"came({uses}, b'http', b'shop.test', b'/dear/', b''{mark}, b'x-forwarded-proto', b'https')")
+            assert process.run("result = warmed('https://shop.test/product/1/')") == [interface]
+            assert "hit" in process.run(f"result = asked(by_{interface}, (b'x-forwarded-proto', b'https'))")
+            assert "miss" in process.run(f"result = asked(by_{interface})")
+
+
 COUNTED: Final = """
 import asyncio, sys, threading
 import django
@@ -300,24 +349,14 @@ django.setup()
 from django.core.management import call_command
 call_command("migrate", run_syncdb=True, verbosity=0)
 from cms_cache_mw.contrib.django import get_asgi_application, get_wsgi_application
-from cms_cache_mw.contrib.django.management.commands.cms_cache import _asked
-SCOPE = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "scheme": "http", "path": "/counts/",
-         "raw_path": b"/counts/", "query_string": b"", "root_path": "", "headers": [(b"host", b"shop.test")],
-         "client": ("127.0.0.1", 1), "server": ("shop.test", 80)}
-async def asked(application):
-    began, sent = [], [{"type": "http.request", "body": b"", "more_body": False}]
-    async def receive():
-        return sent.pop() if sent else await asyncio.Event().wait()
-    async def send(message):
-        if message["type"] == "http.response.start":
-            began.extend(value.decode() for name, value in message["headers"] if name.lower() == b"cache-status")
-    await application(dict(SCOPE), receive, send)
-    return began[0]
+from cms_cache_mw.contrib.django.visits import by_asgi, by_wsgi
+from cms_cache_mw.core.message import Request
+COUNTS = Request("GET", "http", b"/counts/", b"", ((b"host", b"shop.test"),))
 def wsgi(application):
-    return _asked(application, "http://shop.test/counts/")[1]["cache-status"]
+    return by_wsgi(application, COUNTS).cache_status
 loop = asyncio.new_event_loop()
 def asgi(application):
-    return loop.run_until_complete(asked(application))
+    return loop.run_until_complete(by_asgi(application, COUNTS)).cache_status
 def counted(ask, application):
     calls = []
     def note(frame, event, _):

@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import time
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-from wsgiref.util import setup_testing_defaults
 
 from django.core.management.base import BaseCommand, CommandError
 
 from cms_cache_mw.contrib.django.purging import split
-from cms_cache_mw.contrib.django.site import cache, cached
+from cms_cache_mw.contrib.django.site import cache
 from cms_cache_mw.contrib.django.templates import hashes
+from cms_cache_mw.contrib.django.visits import made, visits
 from cms_cache_mw.core.tags import spelled
 from cms_cache_mw.core.target import Target, TargetError
 
@@ -84,17 +82,21 @@ class Command(BaseCommand):
 
     def _warm(self, options: dict[str, Any]) -> None:
         _shared("a page rendered")
-        application = _application()
         self._settled()
-        cold = []
+        planned = []
         for url in options["urls"]:
-            status, fields = _asked(application, url)
-            said = fields.get("cache-status", "")
-            self.stdout.write(f"{status} {said} {url}")
-            if not _kept(said):
-                cold.append(url)
+            try:
+                planned += visits(cache(), url)
+            except ValueError as error:
+                raise CommandError(f"{url!r}: {error}") from None
+        cold = []
+        for visit, answered, there in made(planned, self._settled):
+            missing = " (not in Redis)" if answered.kept and not there else ""
+            self.stdout.write(f"{answered.status} {answered.cache_status}{missing} {visit.url} by {visit.interface}")
+            if not there:
+                cold.append(visit.url)
         if cold:
-            raise CommandError(f"not in the cache, for the reasons above: {' '.join(cold)}")
+            raise CommandError(f"not in the cache, for the reasons above: {' '.join(dict.fromkeys(cold))}")
 
     def _stats(self, _: dict[str, Any]) -> None:
         self._settled()
@@ -131,11 +133,6 @@ def _shared(what: str) -> None:
         raise CommandError(f"CMS_CACHE has no redis_url: {what} from here would reach no worker")
 
 
-def _kept(cache_status: str) -> bool:
-    """Whether the cache has the answer that says this, by RFC 9211."""
-    return any(word.strip() in {"hit", "stored"} for word in cache_status.split(";"))
-
-
 def _answers() -> Any:  # noqa: ANN401 - Django's own
     """What answers a request, with all middleware."""
     from django.core.handlers.base import BaseHandler  # noqa: PLC0415 - loads the middleware
@@ -143,35 +140,3 @@ def _answers() -> Any:  # noqa: ANN401 - Django's own
     answers: Any = BaseHandler()
     answers.load_middleware()
     return answers.get_response
-
-
-def _application() -> Any:  # noqa: ANN401 - a WSGI application
-    from django.core.handlers.wsgi import WSGIHandler  # noqa: PLC0415 - loads the middleware
-
-    return cached(WSGIHandler())
-
-
-def _asked(application: Any, url: str) -> tuple[str, dict[str, str]]:  # noqa: ANN401 - a WSGI application
-    """The status and the fields of the answer to a visitor without cookies."""
-    parts = urlsplit(url)
-    if not parts.netloc:
-        raise CommandError(f"{url!r}: whole URLs, such as https://www.example.org/news/")
-    environ: dict[str, Any] = {
-        "wsgi.url_scheme": parts.scheme,
-        "HTTP_HOST": parts.netloc,
-        "SERVER_NAME": parts.hostname,
-        "PATH_INFO": parts.path or "/",
-        "QUERY_STRING": parts.query,
-        "wsgi.input": BytesIO(),
-        "wsgi.multithread": True,
-    }
-    setup_testing_defaults(environ)
-    answer: list[tuple[str, dict[str, str]]] = []
-    body = application(
-        environ, lambda status, fields, *_: answer.append((status, {name.lower(): value for name, value in fields}))
-    )
-    for _ in body:
-        pass
-    if close := getattr(body, "close", None):
-        close()
-    return answer[0]
