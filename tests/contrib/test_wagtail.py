@@ -254,6 +254,8 @@ def test_sites_and_locales_change_everything(magazine: Magazine) -> None:
         "moved back": "site.root_page = front; site.save()",
         "host": "site.hostname = 'magazine.example'; site.save()",
         "renamed back": "site.hostname = 'localhost'; site.save()",
+        "in bulk": "Site.objects.update(hostname='magazine.example')",
+        "back in bulk": "Site.objects.update(hostname='localhost')",
         "locale": "french = Locale.objects.create(language_code='fr')",
         "changed locale": "french.language_code = 'it'; french.save()",
         "gone locale": "french.delete()",

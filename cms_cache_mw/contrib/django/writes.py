@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 log: Final = logging.getLogger("cms_cache_mw")
 MOST_ROWS: Final = 1_000
 """Rows changed by one statement that are looked at one by one; more of them purge all of their model's scopes and everything."""
+WHOLE: Final[set[type[Any]]] = set()
+"""Models that nothing depends on by name, since a change of any row changes everything."""
 _BEFORE: Final = "_cms_cache_before"
 
 
@@ -200,7 +202,9 @@ def _updating(plain: Any) -> Any:  # noqa: ANN401 - Django's method
     def update(self: Any, **values: Any) -> int:  # noqa: ANN401 - Django's own
         kind = kind_of(self.model)
         if kind is None or not set(values) - kind.unseen:
-            return int(plain(self, **values))
+            count = int(plain(self, **values))
+            _all_changed(self, count)
+            return count
         with apart():
             pks = list(self.order_by().values_list("pk", flat=True)[: MOST_ROWS + 1])
             rows = self.model._base_manager.using(self.db)
@@ -223,12 +227,18 @@ def _updating(plain: Any) -> Any:  # noqa: ANN401 - Django's method
     return update
 
 
+def _all_changed(rows: Any, count: int) -> None:  # noqa: ANN401 - a query set
+    if count and rows.model in WHOLE:
+        purge(everything=True, using=rows.db)
+
+
 def _creating(plain: Any) -> Any:  # noqa: ANN401 - Django's method
     @wraps(plain)
     def bulk_create(self: Any, objs: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - Django's own
         kind = kind_of(self.model)
         made = plain(self, objs, *args, **kwargs)
         if kind is None or not made:
+            _all_changed(self, len(made))
             return made
         if len(made) > MOST_ROWS:
             purge(everything=True, using=self.db)

@@ -12,6 +12,7 @@ from wagtail.models import DraftStateMixin, Locale, RevisionMixin, Site, Transla
 
 from cms_cache_mw.contrib.django.kinds import Kind, leave_out, register
 from cms_cache_mw.contrib.django.purging import purge
+from cms_cache_mw.contrib.django.writes import WHOLE
 from cms_cache_mw.core.tags import spelled
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def install() -> None:
     for model in (Site, Locale):
         post_save.connect(_moved, sender=model, dispatch_uid="cms_cache_mw")
         post_delete.connect(_moved, sender=model, dispatch_uid="cms_cache_mw")
+        WHOLE.add(model)
 
 
 def _moved(using: str, **_: object) -> None:
