@@ -77,19 +77,7 @@ test-with: ## the tests with another interpreter, in an environment of its own (
 	@.venv-other/$(notdir $(or $(PYTHON),python3.13))/bin/python -m pytest -n 3 --dist loadfile -p no:cacheprovider $(ARGS)
 
 ci-full: ## everything, on Valkey and on Redis
-	@$(MAKE) check
-	@TEST_SERVERS="valkey redis" TEST_WAGTAIL=thorough $(MAKE) test
-	@TEST_WAGTAIL=thorough $(MAKE) lowest
-	@$(MAKE) chaos
-	@$(MAKE) fuzz SECONDS=300
-	@$(MAKE) soak SECONDS=300
-	@$(MAKE) cover
-	@$(MAKE) demo CHECK=1
-	@$(MAKE) demo-wagtail CHECK=1
-	@$(MAKE) wheel
-	@$(MAKE) docs
-	@$(MAKE) bench CHECK=1 REQUESTS=2000000
-	@$(MAKE) bench-policies CHECK=1
+	@bash .ci/full
 
 clean: ## remove what was built, the environment included
 	rm -rf $(VENV) .venv-lowest .venv-other build dist site htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
