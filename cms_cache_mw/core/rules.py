@@ -143,5 +143,5 @@ RFC = Rules(
     vary_user_agent=True,
     store_identity=False,
     default_ttl=0.0,
-    untagged_ok=frozenset(range(100, 600)),
+    untagged_ok=frozenset(range(200, 600)),
 )

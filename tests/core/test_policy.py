@@ -192,6 +192,21 @@ def test_lifetime(says: Lines, lifetime: float) -> None:
     assert stored('ETag: "a"', *says).freshness.lifetime == lifetime
 
 
+def test_statuses_with_an_explicit_lifetime() -> None:
+    """RFC 9111 §3, RFC 9110 §15: any final status, with tags and without; one beyond 599 is none, and stored only where a purge could reach it."""
+    stored_as = {
+        (status, tagged)
+        for status in range(100, 602)
+        for tagged in (True, False)
+        if isinstance(
+            after(request(), head("Cache-Control: max-age=60", status=status), RFC, BORN, WALL, tagged=tagged), Store
+        )
+    }
+    final = set(range(200, 600)) - {206, 304}
+    assert {status for status, tagged in stored_as if not tagged} == final
+    assert {status for status, tagged in stored_as if tagged} == final | {600, 601}
+
+
 def test_statuses_with_a_heuristic_lifetime() -> None:
     """RFC9110 15.1: these are cacheable without explicit freshness, and no others; parts are not stored at all."""
     outcomes = {

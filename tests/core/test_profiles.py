@@ -124,6 +124,12 @@ def test_profiles_have_the_names_of_the_option() -> None:
     assert (CMS.name, RFC.name) == ("cms", "rfc")
 
 
+@pytest.mark.parametrize("rules", [CMS, RFC], ids=["cms", "rfc"])
+def test_what_a_url_may_take(rules: Rules) -> None:
+    """A URL has at most 32 variants of at most 2 MiB, unless a deployment says otherwise."""
+    assert (rules.max_variants, rules.max_body_bytes) == (32, 2 * 1024**2)
+
+
 def test_the_cookie_classes_have_settled_vary() -> None:
     """`Vary: Cookie` makes no variants, nor does Accept-Encoding, since the application sees neither."""
     outcome = after(request(), head(HTML, "Vary: Cookie, Accept-Encoding, X-A"), CMS, BORN, WALL)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import multiprocessing
+import re
 from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
-from tests.mutation.__main__ import run
+from tests.mutation.__main__ import SURVIVORS, run
 from tests.mutation.mutants import MODULES, Mutant, Span, mutants
 
 
@@ -39,6 +40,16 @@ def test_types_are_not_broken() -> None:
 def test_documentation_is_not_broken(module: str) -> None:
     """No test could notice a docstring."""
     assert not [mutant for mutant in mutants(module) if mutant.source.startswith('"""')]
+
+
+def test_explanations_are_of_what_is_there() -> None:
+    """A survivor that is explained is still a line of its module: the explanation of one that is gone goes too."""
+    explained = re.findall(
+        r"^- (\w+): `(.+)` (?:…|.+ -> .+|condition negated|returns None)$", SURVIVORS.read_text(), re.MULTILINE
+    )
+    assert len(explained) == len(re.findall("^- ", SURVIVORS.read_text(), re.MULTILINE))
+    lines = {name: {line.strip() for line in path.read_text().splitlines()} for name, path in MODULES.items()}
+    assert not [(module, source) for module, source in explained if source not in lines[module]]
 
 
 def outcomes() -> tuple[str, dict[str, bool]]:
