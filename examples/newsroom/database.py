@@ -1,7 +1,8 @@
 """The newsroom's SQLite file: its tables, and connections that survive threads and forks.
 
-A connection is opened when it is first needed, lent to one thread at a time and kept for the next. A forked worker
-starts with none: SQLite forbids carrying a connection across a fork.
+A connection is opened when it is first needed, lent to one thread at a time and kept for the next, if there are not enough of
+them: each has some megabytes of pages and statements of its own. A forked worker starts with none: SQLite forbids carrying a
+connection across a fork.
 """
 
 from __future__ import annotations
@@ -47,12 +48,16 @@ CREATE TABLE secret (id INTEGER PRIMARY KEY CHECK (id = 1), value TEXT NOT NULL)
 """
 
 
+KEPT = 2
+"""Connections that wait for the next thread; those that a moment with more readers took beyond them are closed."""
+
+
 class Database:
     """The SQLite file at `path`, opened on first use."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
+        self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue(KEPT)
         self._pid = os.getpid()
         self._inherited: list[queue.LifoQueue[sqlite3.Connection]] = []
 
@@ -94,7 +99,7 @@ class Database:
         if self._pid != os.getpid():
             # Kept, not dropped: collecting the parent's connections would close them in the child.
             self._inherited.append(self._idle)
-            self._idle, self._pid = queue.LifoQueue(), os.getpid()
+            self._idle, self._pid = queue.LifoQueue(KEPT), os.getpid()
         idle = self._idle
         try:
             db = idle.get_nowait()
@@ -103,7 +108,10 @@ class Database:
         try:
             yield db
         finally:
-            idle.put(db)
+            try:
+                idle.put_nowait(db)
+            except queue.Full:
+                db.close()
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(f"file:{self.path}?mode=rw", uri=True, isolation_level=None, check_same_thread=False)

@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from html import unescape
@@ -21,6 +22,7 @@ import httpx
 import pytest
 
 from examples.newsroom import richtext, seed
+from examples.newsroom.database import KEPT, Database
 from examples.newsroom.editor import Editor, EditorError
 from examples.newsroom.public import preferred_language, site_of
 from examples.newsroom.seed import prose
@@ -559,6 +561,28 @@ assert count() == (connection, before)
 database.close()
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_connections_of_a_rush_are_closed(database: Path) -> None:
+    """What many readers at once took is closed but for a few, which the next readers get."""
+    store = Database(database)
+    with ExitStack() as rush:
+        taken = [rush.enter_context(store.reading()) for _ in range(KEPT + 3)]
+    kept = [db for db in taken if _open(db)]
+    assert len(kept) == KEPT
+    with ExitStack() as few:
+        again = [few.enter_context(store.reading()) for _ in range(KEPT)]
+    assert set(map(id, again)) == set(map(id, kept))
+    store.close()
+    assert not any(map(_open, kept))
+
+
+def _open(db: sqlite3.Connection) -> bool:
+    try:
+        db.execute("SELECT 1")
+    except sqlite3.ProgrammingError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize(
