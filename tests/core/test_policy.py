@@ -96,6 +96,7 @@ STORING = [
     ("RFC9111 4.1 Vary: *", "GET", [], 200, ["Cache-Control: max-age=60", "Vary: *"], Reason.VARY_STAR),
     ("RFC9111 4.1 Vary: * among names", "GET", [], 200, ["Cache-Control: max-age=60", "Vary: Foo, *"], Reason.VARY_STAR),
     ("RFC9111 4.1 Vary: * on a second line", "GET", [], 200, ["Cache-Control: max-age=60", "Vary: Foo", "Vary: *"], Reason.VARY_STAR),
+    ("RFC9110 12.5.5 any field may be named, such as User-Agent", "GET", [], 200, ["Cache-Control: max-age=60", "Vary: User-Agent"], YES),
     ("RFC9111 7.3 Set-Cookie does not forbid it where freshness is explicit", "GET", [], 200, ["Cache-Control: max-age=60", "Set-Cookie: a=b"], YES),
     ("RFC9111 7.3 Set-Cookie without explicit freshness", "GET", [], 200, ["Set-Cookie: a=b", f"Last-Modified: {at(-1000)}"], Reason.SET_COOKIE),
     ("RFC5861 3 a window alone makes a response useful", "GET", [], 200, ["Cache-Control: max-age=0, stale-while-revalidate=60"], YES),

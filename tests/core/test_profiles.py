@@ -150,6 +150,7 @@ def test_other_statuses() -> None:
     assert outcome(tagged=True) == 60
     assert outcome("Cache-Control: max-age=600", tagged=True) == 600
     assert outcome("Cache-Control: max-age=600", tagged=False) == Relay(Reason.UNTAGGED)
+    assert isinstance(after(request(), head(HTML), rules, BORN, WALL, tagged=False), Store)
 
 
 def test_anonymous_cookies() -> None:
