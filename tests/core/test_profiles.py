@@ -103,6 +103,7 @@ def test_lifetimes_that_may_be_chosen() -> None:
     assert (told.lifetime, told.most) == (60.0, 0.0)
     assert (quiet.lifetime, quiet.most) == (300.0, inf)
     assert stored('ETag: "a"').freshness.most == 0.0
+    assert stored(f"Last-Modified: {at(-10)}").freshness == Freshness(1.0, if_gone=3600.0, most=inf)
     assert (quiet.within(900.0).lifetime, quiet.within(900.0).most) == (300.0, 900.0)
     assert (quiet.within(20.0).lifetime, quiet.within(20.0).most) == (20.0, 20.0)
 
