@@ -37,6 +37,9 @@ def spans(value: bytes, length: int) -> tuple[Span, ...] | None:
         start, end = _span(match[1], match[2], length)
         if match[1] and match[2] and _position(match[2]) < _position(match[1]):
             return None
+        if not (length or match[1]) and _position(match[2]):
+            # The last bytes of nothing are all there is of it, which no Content-Range can say.
+            return None
         if start < end:
             found.append((start, end))
     ordered = sorted(found)

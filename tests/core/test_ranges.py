@@ -67,6 +67,14 @@ def test_ignored(value: bytes) -> None:
     assert spans(value, 10) is None
 
 
+@pytest.mark.parametrize(
+    ("value", "found"), [(b"bytes=-5", None), (b"bytes=-0", ()), (b"bytes=0-", ()), (b"bytes=0-,-1", None)]
+)
+def test_parts_of_nothing(value: bytes, found: tuple[Span, ...] | None) -> None:
+    """RFC 9110 §14.1.2: the last bytes of an empty body are the whole of it; it has no first one."""
+    assert spans(value, 0) == found
+
+
 @given(
     st.binary() | st.text("bytes=0123456789-, ", max_size=30).map(lambda text: b"bytes=" + text.encode()),
     st.integers(0, 50),
