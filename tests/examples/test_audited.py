@@ -28,7 +28,8 @@ class Audited:
 
     def __init__(self, database: Path) -> None:
         self.purging = True
-        self.cached = CacheMiddleware(create_app(database, self._purge), Config(audit_rate=1.0))
+        self.site = create_app(database, self._purge)
+        self.cached = CacheMiddleware(self.site, Config(audit_rate=1.0))
         self.audit: Audit = self.cached.cache.parts.audit
         self.audit.pause = 0.0
         self.database = database
@@ -48,7 +49,11 @@ async def newsroom(database: Path) -> AsyncIterator[tuple[Audited, httpx.AsyncCl
     """The audited newsroom, a visitor and an editor."""
     audited = Audited(database)
     transport = httpx.ASGITransport(audited.cached)
-    async with httpx.AsyncClient(transport=transport) as visitor, httpx.AsyncClient(transport=transport) as desk:
+    async with (
+        audited.site.router.lifespan_context(audited.site),
+        httpx.AsyncClient(transport=transport) as visitor,
+        httpx.AsyncClient(transport=transport) as desk,
+    ):
         editor = Site(database, desk, Purges(database))
         await editor.sign_in()
         yield audited, visitor, editor
