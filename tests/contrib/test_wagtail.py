@@ -275,13 +275,17 @@ def test_scheduled_publishing_and_expiry(magazine: Magazine) -> None:
     magazine.run(
         GET.format("s0") + "from datetime import timedelta\n"
         "page = page.add_child(instance=Article(title='Later', slug='later', live=False, locale=page.locale))\n"
-        "page.go_live_at = timezone.now() + timedelta(seconds=2)\npage.save_revision().publish()"
+        "page.go_live_at = timezone.now() + timedelta(hours=1)\npage.save_revision().publish()"
     )
     magazine.warmed(["/en/s0/later/", "/en/s0/"])
     assert magazine.get("/en/s0/later/").status == 404
+    # As if the hour had passed.
     magazine.run(
         "from wagtail.models import Revision\n"
-        "Revision.objects.filter(approved_go_live_at__isnull=False).update(approved_go_live_at=timezone.now())"
+        "revision, = Revision.objects.filter(approved_go_live_at__isnull=False)\n"
+        "revision.approved_go_live_at = timezone.now() - timedelta(seconds=1)\n"
+        "revision.content['go_live_at'] = revision.approved_go_live_at.isoformat()\n"
+        "revision.save()"
     )
     done = magazine.project.manage("publish_scheduled", env=magazine.env)
     assert done.returncode == 0, done.stderr
