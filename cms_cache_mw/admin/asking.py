@@ -57,6 +57,9 @@ def asked_by_path(endpoint: Endpoint, found: re.Match[str], request: Request) ->
         return msgspec.convert(given, endpoint.asks, strict=False)
     except msgspec.ValidationError as error:
         raise _invalid(endpoint, str(error)) from None
+    except UnicodeEncodeError:
+        # Where a number is to be, in bytes that are no text.
+        raise RefusalError(400, "path", "not UTF-8, percent-encoded") from None
 
 
 def _invalid(endpoint: Endpoint, message: str) -> RefusalError:
