@@ -31,6 +31,12 @@ def test_a_ratio_that_is_worse_than_recorded_fails(figure: Figure, before: dict[
     assert before[HIT] == figure.value
 
 
+def test_a_time_is_shown_only() -> None:
+    """A slow moment of the machine fails nothing; a count that misses its goal does."""
+    assert reported([Figure("hit", 99.0, "µs", 10)], {}) == 0
+    assert reported([Figure("renders at once", 5, "", 4)], {}) == 1
+
+
 def test_each_panel_of_the_drawing_has_what_it_compares() -> None:
     """Peers in both worlds, 1 to 1,000,000 entries, and 1 to 8 workers are recorded."""
     peers, entries, spent, rates = panels(json.loads(RECORDED.read_text())).values()

@@ -1,7 +1,7 @@
 """`python -m tests.bench [NAME …]`: run the benchmarks and print their figures.
 
 With CHECK=1 the exit code is 1 where a ratio is more than 15 % worse than the one in `recorded.json`, or, where none is there, a
-goal is missed. Times are shown and not checked where they say more of the machine than of us. RECORD=1 writes that file.
+goal is missed. Times are shown and not checked: they say more of the machine than of us. RECORD=1 writes that file.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def reported(measured: Iterable[Figure], recorded: dict[str, float]) -> int:
         worse += not passes
         line = f"{figure.name:<64}{figure.value:>9.3g} {figure.unit:<3}{figure.goal:>8g} {figure.unit:<3}"
         line += f"{before:>8.3g} {figure.unit:<3}" if before else " " * 12
-        _say(line + ("" if figure.holds else "  missed") + ("" if passes or before is None else "  worse"))
+        _say(line + ("" if figure.holds else "  missed") + ("" if passes else "  worse"))
         if figure.unit == "x":
             recorded[figure.name] = round(figure.value, 2)
     return worse

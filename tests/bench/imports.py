@@ -26,7 +26,7 @@ def measure() -> Iterator[Figure]:
         there = {**os.environ, "PYTHONPYCACHEPREFIX": folder, "PYTHONDONTWRITEBYTECODE": ""}
         found = [_once(there) for _ in range(ROUNDS + 1)][1:]
     alone, whole = (min(times) for times in zip(*found, strict=True))
-    yield Figure("import of cms_cache_mw, asyncio included", whole * 1e3, "ms", 120, checked=False)
+    yield Figure("import of cms_cache_mw, asyncio included", whole * 1e3, "ms", 120)
     yield Figure("import of cms_cache_mw, in imports of asyncio", whole / alone, "x", 5)
 
 
