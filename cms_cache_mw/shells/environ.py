@@ -114,7 +114,13 @@ def environ_for(request: Request, environ: WSGIEnvironment, asked: Request | Non
     for name in _TARGETS:
         if name in shown:
             shown[name] = quote(request.path, safe="/:@!$&'()*+,;=~") + (f"?{query}" if query else "")
-    for field, value in request.fields:
+    return shown | spelled_fields(request.fields)
+
+
+def spelled_fields(fields: Fields) -> dict[str, str]:
+    """Fields as an environ has them, those that are repeated joined; but for what it knows by other names."""
+    shown: dict[str, str] = {}
+    for field, value in fields:
         if field not in _OTHERS.values():
             name, text = f"HTTP_{field.decode('latin-1').upper().replace('-', '_')}", value.decode("latin-1")
             shown[name] = f"{shown[name]}, {text}" if name in shown else text

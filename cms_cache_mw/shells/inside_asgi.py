@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote_to_bytes
+
+from cms_cache_mw.shells.scope import scope_for
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -110,23 +111,7 @@ class AsgiInside:
             task.cancel()
 
     def _scope(self, request: Request) -> Scope:
-        scope: Scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            **(self._sample or {}),
-            "method": request.method,
-            "scheme": request.scheme,
-            "path": unquote_to_bytes(request.path).decode("utf-8", "replace")
-            if request.raw
-            else request.path.decode("utf-8", "surrogateescape"),
-            "query_string": request.query,
-            "headers": list(request.fields),
-            "client": (request.client or "127.0.0.1", 0),
-            "extensions": {},
-        }
-        if request.raw:
-            scope["raw_path"] = request.path
+        scope = {**scope_for(request), **(self._sample or {})}
         if self.state is not None:
             scope["state"] = dict(self.state)
         return scope

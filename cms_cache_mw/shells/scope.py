@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
 
 from cms_cache_mw.core.message import Request
 from cms_cache_mw.core.status import held
@@ -28,6 +29,27 @@ def request_of(scope: Scope) -> Request:
         raw=raw is not None,
         client=client[0] if client else "",
     )
+
+
+def scope_for(request: Request) -> Scope:
+    """The scope of a request that no client sent, as a server would make it."""
+    scope: Scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": request.method,
+        "scheme": request.scheme,
+        "path": unquote_to_bytes(request.path).decode("utf-8", "replace")
+        if request.raw
+        else request.path.decode("utf-8", "surrogateescape"),
+        "query_string": request.query,
+        "headers": list(request.fields),
+        "client": (request.client or "127.0.0.1", 0),
+        "extensions": {},
+    }
+    if request.raw:
+        scope["raw_path"] = request.path
+    return scope
 
 
 def hit_of(scope: Scope, engine: Engine) -> tuple[Message, Message] | None:

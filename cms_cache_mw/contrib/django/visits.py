@@ -8,16 +8,18 @@ from __future__ import annotations
 import asyncio
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import urlsplit
 from wsgiref.util import setup_testing_defaults
 
 from cms_cache_mw.contrib.django.site import cached
 from cms_cache_mw.core.status import Reason
 from cms_cache_mw.runtime import drive
+from cms_cache_mw.shells.environ import spelled_fields
+from cms_cache_mw.shells.scope import scope_for
 from cms_cache_mw.warmth.front import Front
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from cms_cache_mw.cache import Cache
     from cms_cache_mw.core.keys import Asked
@@ -50,7 +52,7 @@ class Visit(NamedTuple):
     @property
     def interface(self) -> str:
         """`asgi` or `wsgi`."""
-        return "wsgi" if self.asked.key[4:5] == DECODED else "asgi"
+        return "asgi" if self.asked.request.raw else "wsgi"
 
 
 def visits(cache: Cache, url: str) -> list[Visit]:
@@ -76,9 +78,8 @@ def visits(cache: Cache, url: str) -> list[Visit]:
     return found
 
 
-def made(planned: Iterable[Visit], ready: Callable[[], None]) -> Iterator[tuple[Visit, Answered, bool]]:
+def made(planned: list[Visit], ready: Callable[[], None]) -> Iterator[tuple[Visit, Answered, bool]]:
     """What came of each visit, and whether Redis has the page now. `ready` returns when the cache may be used."""
-    planned = list(planned)
     for interface, answers in (("wsgi", _by_wsgi), ("asgi", _by_asgi)):
         if mine := [visit for visit in planned if visit.interface == interface]:
             application = cached(_plain(interface))
@@ -100,9 +101,7 @@ def by_wsgi(application: Any, request: Request) -> Answered:  # noqa: ANN401 - a
         "QUERY_STRING": request.query.decode("latin-1"),
         "wsgi.input": BytesIO(),
         "wsgi.multithread": True,
-        **{
-            f"HTTP_{name.decode().upper().replace('-', '_')}": value.decode("latin-1") for name, value in request.fields
-        },
+        **spelled_fields(request.fields),
     }
     environ |= {"REMOTE_ADDR": request.client} if request.client else {}
     setup_testing_defaults(environ)
@@ -118,21 +117,6 @@ def by_wsgi(application: Any, request: Request) -> Answered:  # noqa: ANN401 - a
 
 async def by_asgi(application: Any, request: Request) -> Answered:  # noqa: ANN401 - an ASGI application
     """What an ASGI application answers."""
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": request.method,
-        "scheme": request.scheme,
-        "path": unquote_to_bytes(request.path).decode("utf-8", "replace"),
-        "raw_path": request.path,
-        "root_path": "",
-        "query_string": request.query,
-        "headers": list(request.fields),
-        "client": (request.client or "127.0.0.1", 0),
-        "server": ("127.0.0.1", 80),
-        "extensions": {},
-    }
     heads: list[dict[str, Any]] = []
     body = iter([{"type": "http.request", "body": b"", "more_body": False}])
 
@@ -147,7 +131,7 @@ async def by_asgi(application: Any, request: Request) -> Answered:  # noqa: ANN4
         if message["type"] == "http.response.start":
             heads.append(message)
 
-    await application(scope, receive, send)
+    await application(scope_for(request), receive, send)
     (head,) = heads
     said = b", ".join(value for name, value in head["headers"] if name == b"cache-status")
     return Answered(head["status"], said.decode("latin-1"))
