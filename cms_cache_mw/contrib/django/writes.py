@@ -137,6 +137,7 @@ def _saved(
     **_: object,
 ) -> None:
     old = instance.__dict__.pop(_BEFORE, None)
+    _all_changed(sender, using)
     if (kind := kind_of(sender)) is None or (created and kind.implied and current() is not None):
         return
     names = {field.name for field in sender._meta.concrete_fields}
@@ -151,6 +152,7 @@ def _saved(
 
 @_safely
 def _deleting(sender: type[Any], instance: Any, *, using: str, **_: object) -> None:  # noqa: ANN401 - any row
+    _all_changed(sender, using)
     if (kind := kind_of(sender)) is None:
         return
     with apart():
@@ -203,7 +205,8 @@ def _updating(plain: Any) -> Any:  # noqa: ANN401 - Django's method
         kind = kind_of(self.model)
         if kind is None or not set(values) - kind.unseen:
             count = int(plain(self, **values))
-            _all_changed(self, count)
+            if count:
+                _all_changed(self.model, self.db)
             return count
         with apart():
             pks = list(self.order_by().values_list("pk", flat=True)[: MOST_ROWS + 1])
@@ -227,9 +230,10 @@ def _updating(plain: Any) -> Any:  # noqa: ANN401 - Django's method
     return update
 
 
-def _all_changed(rows: Any, count: int) -> None:  # noqa: ANN401 - a query set
-    if count and rows.model in WHOLE:
-        purge(everything=True, using=rows.db)
+def _all_changed(model: type[Any], using: str) -> None:
+    """Purge everything where a change of any row of a model does that."""
+    if model in WHOLE:
+        purge(everything=True, using=using)
 
 
 def _creating(plain: Any) -> Any:  # noqa: ANN401 - Django's method
@@ -238,7 +242,8 @@ def _creating(plain: Any) -> Any:  # noqa: ANN401 - Django's method
         kind = kind_of(self.model)
         made = plain(self, objs, *args, **kwargs)
         if kind is None or not made:
-            _all_changed(self, len(made))
+            if made:
+                _all_changed(self.model, self.db)
             return made
         if len(made) > MOST_ROWS:
             purge(everything=True, using=self.db)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
-from django.db.models.signals import post_delete, post_save
 from wagtail.contrib.settings.models import BaseGenericSetting, BaseSiteSetting
 from wagtail.images.models import AbstractImage, AbstractRendition
 from wagtail.models import DraftStateMixin, Locale, RevisionMixin, Site, TranslatableMixin
 
 from cms_cache_mw.contrib.django.kinds import Kind, leave_out, register
-from cms_cache_mw.contrib.django.purging import purge
 from cms_cache_mw.contrib.django.writes import WHOLE
 from cms_cache_mw.core.tags import spelled
 
@@ -80,15 +78,8 @@ def install() -> None:
     register(AbstractImage, ImageKind)
     for setting in (BaseSiteSetting, BaseGenericSetting):
         register(setting, SettingKind)
-    for model in (Site, Locale):
-        post_save.connect(_moved, sender=model, dispatch_uid="cms_cache_mw")
-        post_delete.connect(_moved, sender=model, dispatch_uid="cms_cache_mw")
-        WHOLE.add(model)
-
-
-def _moved(using: str, **_: object) -> None:
-    """A host, a root or a language has changed: all URLs have, in fragments, too, which are no site's."""
-    purge(everything=True, using=using)
+    # A host, a root or a language: all URLs change with it, in fragments, too, which are no site's.
+    WHOLE.update((Site, Locale))
 
 
 def tag(kind: str, *parts: object) -> str:
